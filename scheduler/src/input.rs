@@ -1,0 +1,170 @@
+//! What goes into the scheduler and what comes out.
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use thiserror::Error;
+
+use crate::{Change, Edit, Lane, Reason, State, Submission, TaskKey, Tick};
+
+/// Something happened or was asked for.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Time has passed; nothing else.
+    Tick,
+    /// A new task. Boxed: it is far larger than the rest.
+    Submit(Box<Submission>),
+    /// The user takes the task back: a waiting one ends as `cancelled`, a running one is stopped.
+    Cancel(TaskKey),
+    /// A waiting task shall not start until released.
+    Hold(TaskKey),
+    /// Undoes `Hold`.
+    Release(TaskKey),
+    /// New values for a waiting task (priority and retries also for a running one).
+    Edit(TaskKey, Edit),
+    /// SIGSTOP for the running attempt.
+    Suspend(TaskKey),
+    /// SIGCONT for it.
+    Continue(TaskKey),
+    /// An ended task shall run again.
+    Revive(TaskKey),
+    /// A running attempt is over. The caller has judged it: `state` is `succeeded`, `failed`,
+    /// `cancelled` or `lost`. The scheduler decides whether it is retried. A report for another
+    /// attempt than the newest running one is ignored.
+    Exited {
+        /// The task.
+        key: TaskKey,
+        /// The attempt.
+        attempt: u32,
+        /// The judgement.
+        state: State,
+        /// Why.
+        reason: Reason,
+    },
+    /// A start that was asked for did not take place: the task goes back to its place and uses
+    /// up no retry; with `not_before`, not at once.
+    NotStarted {
+        /// The task.
+        key: TaskKey,
+        /// The attempt.
+        attempt: u32,
+        /// The earliest next try.
+        not_before: Option<Tick>,
+    },
+    /// An ended task is removed from memory (retention), or a submission that could not be
+    /// journaled is taken back. A task that others still wait for, or that runs, is refused.
+    Forget(TaskKey),
+    /// Nothing in this workspace (`None`: nothing at all) starts until `Resume`.
+    Pause(Option<Arc<str>>),
+    /// Undoes `Pause` of the same scope.
+    Resume(Option<Arc<str>>),
+    /// A gate outside of the scheduler closes for all tasks, with its reason in words (a failing
+    /// journal; later: readings and quotas). Closing a closed gate replaces the reason.
+    CloseGate(&'static str, String),
+    /// It opens.
+    OpenGate(&'static str),
+    /// New limits (a config reload).
+    SetLimits(Limits),
+}
+
+/// What the engine shall do. Changes have been applied to the scheduler's own state already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Write this to the journal, tell whoever watches.
+    Record(TaskKey, Change),
+    /// Start this attempt. Its `Change::Started` stands before it.
+    Start {
+        /// The task.
+        key: TaskKey,
+        /// The attempt.
+        attempt: u32,
+        /// The slot it shows in.
+        slot: u32,
+    },
+    /// Stop this attempt's whole process tree; `Input::Exited` follows in time.
+    Stop(TaskKey, u32),
+    /// Send SIGSTOP to its tree.
+    Suspend(TaskKey, u32),
+    /// Send SIGCONT to its tree.
+    Continue(TaskKey, u32),
+}
+
+/// Which lanes a limit counts together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LimitScope {
+    /// All lanes of this workspace.
+    Workspace(Arc<str>),
+    /// All lanes of this worker profile.
+    Worker(Arc<str>),
+    /// This one lane.
+    Lane(Lane),
+}
+
+/// At most `max_parallel` running tasks in `scope`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What is counted.
+    pub scope: LimitScope,
+    /// How many may run at once; 0 closes the lanes.
+    pub max_parallel: u32,
+}
+
+/// How much may run at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Slots of the pool.
+    pub slots: u32,
+    /// How much waiting time one point of priority is worth, in milliseconds: a task that
+    /// waits for `aging_step_ms` longer overtakes one of the next higher priority.
+    pub aging_step_ms: u64,
+    /// Limits of lanes.
+    pub lanes: Vec<Limit>,
+    /// Seed of the jitter in retries.
+    pub jitter_seed: u64,
+}
+
+/// Why an input was refused; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// No task has this number.
+    #[error("there is no task {}", .0.0)]
+    Unknown(TaskKey),
+    /// The task waits for one that is not there.
+    #[error("task {} waits for task {}, which does not exist", .0.0, .1.0)]
+    UnknownDependency(TaskKey, TaskKey),
+    /// The dependencies would wait for each other.
+    #[error("the dependencies form a cycle")]
+    Cycle(Vec<TaskKey>),
+    /// The task's state does not allow it.
+    #[error("task {} is {1:?}", .0.0)]
+    WrongState(TaskKey, State),
+    /// The number was used before.
+    #[error("task {} exists already", .0.0)]
+    Exists(TaskKey),
+    /// Other tasks still wait for it.
+    #[error("task {} is waited for by task {}", .0.0, .1.0)]
+    WaitedFor(TaskKey, TaskKey),
+}
+
+/// One reason to wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateReport {
+    /// `slots`, `limit`, `dependency`, `delay`, `pause`, `hold`, or an outside gate's name.
+    pub gate: String,
+    /// The number and the threshold, in words.
+    pub message: String,
+    /// When it opens, where that can be computed.
+    pub opens_at: Option<Tick>,
+}
+
+/// Why a task waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Where it stands.
+    pub state: State,
+    /// Each closed gate in its way; none for a task that runs or has ended.
+    pub gates: Vec<GateReport>,
+    /// Queued tasks that come before it in the order (all lanes).
+    pub ahead: usize,
+    /// No task submitted after this moment, of whatever priority, can overtake it.
+    pub not_overtaken_after: Option<Tick>,
+}

@@ -1,0 +1,19 @@
+//! The pure scheduler: it owns the order of the tasks and decides which one runs next.
+//!
+//! No clock, file, environment, thread or process: time comes in as an argument, and what shall
+//! happen goes out as a list of [`Action`]s. The daemon's engine journals the [`Change`]s it is
+//! handed and replays them through [`Scheduler::replay`] after a restart, so that live use and
+//! recovery go through the same transition table (`state.rs`).
+
+mod input;
+mod state;
+mod task;
+mod time;
+
+pub use input::{Action, Explanation, GateReport, Input, Limit, LimitScope, Limits, Refusal};
+pub use state::{Change, IllegalChange, Reason, Requeue, State};
+pub use task::{Backoff, Condition, Dependency, Edit, Lane, Submission, Task, TaskKey};
+pub use time::Tick;
+
+mod scheduler;
+pub use scheduler::Scheduler;

@@ -1,1 +1,9 @@
-//! x
+//! wezterm-parallel: a per-user daemon that runs prioritized commands on a bounded pool of workers.
+//!
+//! The way of a task: [`protocol`] turns a line into a message, [`daemon`] hands it to the
+//! [`engine`], the only owner of the scheduler; the [`journal`] makes it durable, the
+//! [`executor`] starts a shim for it, and the shim leaves its outcome in the attempt folder.
+
+pub mod executor;
+pub mod journal;
+pub mod protocol;

@@ -135,7 +135,7 @@ pub enum Refusal {
     #[error("the dependencies form a cycle")]
     Cycle(Vec<TaskKey>),
     /// The task's state does not allow it.
-    #[error("task {} is {1:?}", .0.0)]
+    #[error("task {} is {:?}", .0.0, .1)]
     WrongState(TaskKey, State),
     /// The number was used before.
     #[error("task {} exists already", .0.0)]

@@ -1,0 +1,133 @@
+//! Runs attempts: one folder each, owned by a shim that outlives the daemon.
+//!
+//! The attempt folder is the interface between the daemon, the shim and whoever reads the output:
+//! `shim.json` (pid and start time, locked by flock while the shim lives), `output`, `stderr` where
+//! it is kept apart, `stdin`, `control.json` (a stop that was asked for) and `exit.json` (the outcome,
+//! written, then renamed).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use wezterm_parallel_scheduler::TaskKey;
+
+/// One execution of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttemptId {
+    /// The task.
+    pub key: TaskKey,
+    /// Its attempt, from 1.
+    pub attempt: u32,
+}
+
+/// Everything that a shim needs to run one attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    /// Which attempt.
+    pub id: AttemptId,
+    /// Its folder, `tasks/<id>/<attempt>`; it does not exist yet.
+    pub folder: PathBuf,
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The working folder.
+    pub cwd: PathBuf,
+    /// The whole environment.
+    pub env: BTreeMap<String, String>,
+    /// What the command reads on its standard input; `None` for `/dev/null`.
+    pub stdin: Option<String>,
+    /// Whether stderr goes to a file of its own (`stderr`) rather than into `output`.
+    pub separate_stderr: bool,
+    /// The longest run, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// How it is stopped by the timeout, and what the command left behind is given.
+    pub stop: StopPlan,
+    /// Output kept at most, in bytes: half of it head, half tail.
+    pub output_cap_bytes: u64,
+}
+
+/// How a tree is stopped: the first signal, then SIGKILL after the grace time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopPlan {
+    /// The first signal's number.
+    pub signal: i32,
+    /// Milliseconds until SIGKILL for the whole tree.
+    pub grace_ms: u64,
+}
+
+/// What became of an attempt: the content of `exit.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Exit {
+    /// The exit code, if the command ended by itself.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// The shim stopped it, because of the timeout or because it was asked to.
+    pub stopped: Option<StopCause>,
+    /// The command could not be started: why, with the path tried.
+    pub spawn_error: Option<String>,
+    /// When the command started and ended, in milliseconds since the Unix epoch.
+    pub started_at_ms: u64,
+    /// See `started_at_ms`.
+    pub ended_at_ms: u64,
+    /// User and system time of the whole tree, in seconds.
+    pub cpu_seconds: f64,
+    /// The largest resident size seen of the whole tree, in bytes.
+    pub peak_memory_bytes: u64,
+    /// Bytes written to `output` (and `stderr`), before anything was given back.
+    pub output_bytes: u64,
+    /// Bytes of the middle of the output that were given back to the file system.
+    pub dropped_bytes: u64,
+    /// Processes that the command left behind and that were ended.
+    pub leftovers: u32,
+}
+
+/// Why the shim stopped the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// Its time was over.
+    Timeout,
+    /// The daemon asked for it.
+    Request,
+}
+
+/// What the executor tells the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// The attempt is over; `exit.json` says how.
+    Ended(AttemptId, Exit),
+    /// The attempt never began: no process was started and none will be.
+    NotStarted(AttemptId, String),
+    /// Its shim is gone without an outcome, and what was left of its tree has been ended.
+    Lost(AttemptId, String),
+}
+
+/// What an attempt folder shows after a restart of the daemon.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// There is an outcome.
+    Ended(Exit),
+    /// Its shim is alive; reports about it will come.
+    Running,
+    /// No process was ever started for it.
+    NeverStarted,
+    /// Its shim is gone without an outcome.
+    Lost(String),
+}
+
+/// Starts and stops attempts. Reports come through the channel given when it was made.
+pub trait Executor: Send {
+    /// Starts an attempt. Returns at once; an `Err` means that nothing was started.
+    fn launch(&mut self, launch: Launch) -> io::Result<()>;
+    /// Stops its whole tree by the plan. A second stop with a shorter grace time takes effect.
+    fn stop(&mut self, id: AttemptId, plan: StopPlan) -> io::Result<()>;
+    /// SIGSTOP for its whole tree.
+    fn suspend(&mut self, id: AttemptId) -> io::Result<()>;
+    /// SIGCONT for it.
+    fn resume(&mut self, id: AttemptId) -> io::Result<()>;
+    /// After a restart: looks at an attempt that was running when the last daemon ended, and, if
+    /// it still runs, watches it from now on.
+    fn adopt(&mut self, id: AttemptId, folder: PathBuf) -> io::Result<Found>;
+}

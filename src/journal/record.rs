@@ -1,0 +1,159 @@
+//! What the journal stores. Versioned: old records stay loadable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use wezterm_parallel_scheduler::{Change, Submission, Task, TaskKey, Tick};
+
+use crate::executor::Exit;
+
+/// An environment is stored once, under the hash of its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EnvHash(pub u64);
+
+/// What the engine knows of a task beside what the scheduler needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// The client's own id; `None` if the id is the key's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
+    /// The shell line or prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Box<str>>,
+    /// The program and its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argv: Option<Box<[String]>>,
+    /// The working folder.
+    pub cwd: Arc<str>,
+    /// The environment.
+    pub env: EnvHash,
+    /// The user's own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Arc<str>>,
+    /// The limit of one attempt, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// What the command reads on its standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Box<str>>,
+    /// Hash of the client's message, to tell a repeat from a conflict.
+    pub content: u64,
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// A task was submitted.
+    Submitted {
+        /// For the scheduler.
+        submission: Box<Submission>,
+        /// For the engine.
+        spec: Box<Spec>,
+    },
+    /// A task changed.
+    Changed {
+        /// When.
+        at: Tick,
+        /// Which.
+        key: TaskKey,
+        /// How.
+        change: Change,
+    },
+    /// An attempt's outcome, beside the `Changed` that it led to.
+    Exited {
+        /// The task.
+        key: TaskKey,
+        /// The attempt.
+        attempt: u32,
+        /// `exit.json`; `None` if the attempt was lost or never began.
+        exit: Option<Box<Exit>>,
+        /// The outcome in one word.
+        outcome: Box<str>,
+        /// What went wrong, in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<Box<str>>,
+        /// When the daemon learned of it.
+        at: Tick,
+    },
+    /// Values that the engine alone keeps were edited.
+    Respecified {
+        /// The task.
+        key: TaskKey,
+        /// Its new spec.
+        spec: Box<Spec>,
+    },
+    /// An environment that later records refer to.
+    Environment {
+        /// Its hash.
+        hash: EnvHash,
+        /// Its content.
+        variables: BTreeMap<String, String>,
+    },
+    /// Numbers were set aside for a client.
+    Reserved {
+        /// The first.
+        first: u64,
+        /// The last, inclusive.
+        last: u64,
+    },
+    /// Starts were paused or resumed.
+    Paused {
+        /// The workspace; `None` for all.
+        workspace: Option<Arc<str>>,
+        /// Paused or resumed.
+        paused: bool,
+    },
+    /// Ended tasks were removed.
+    Removed {
+        /// Which.
+        keys: Vec<TaskKey>,
+    },
+    /// In a snapshot: one task as it stands.
+    Image(Box<TaskImage>),
+    /// In a snapshot: everything that is not a task.
+    State {
+        /// The next number to give.
+        next_key: u64,
+        /// Numbers set aside and not used yet, as `(first, last)`.
+        reserved: Vec<(u64, u64)>,
+        /// Hashes of ids that clients chose and whose tasks were removed: never to be used again.
+        spent: Vec<u64>,
+        /// The newest moment that the clock has shown.
+        at: Tick,
+    },
+}
+
+/// A task in a snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskImage {
+    /// The scheduler's part.
+    pub task: Task,
+    /// The engine's part.
+    pub spec: Spec,
+    /// Its attempts, as the engine keeps them.
+    pub attempts: Vec<AttemptImage>,
+}
+
+/// An attempt in a snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptImage {
+    /// Its number.
+    pub attempt: u32,
+    /// When it was started.
+    pub started_at: Tick,
+    /// When the daemon learned of its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Tick>,
+    /// The outcome in one word; `None` while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Box<str>>,
+    /// What went wrong, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Box<str>>,
+    /// `exit.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Box<Exit>>,
+}

@@ -1,0 +1,198 @@
+//! What the daemon says.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{StatusUpdate, TaskView};
+
+/// One line from the daemon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub enum Answer {
+    /// To `TaskQueue`: the id and the state.
+    StatusUpdate(StatusUpdate),
+    /// Something was refused; nothing has changed.
+    Error(ErrorAnswer),
+    /// To `Status` and `Subscribe`.
+    Status(StatusAnswer),
+    /// To `Show`.
+    Task(Box<TaskView>),
+    /// To `Explain`.
+    Explanation(ExplanationView),
+    /// To `Cancel`, `Hold` and their like.
+    Changed(Changed),
+    /// To `ReserveIds`.
+    Reserved(Reserved),
+    /// To `Info`, `Shutdown`, `Reload`.
+    Daemon(DaemonInfo),
+    /// On a subscribed connection.
+    Event(Event),
+}
+
+/// An error with what to do about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorAnswer {
+    /// For programs.
+    pub code: ErrorCode,
+    /// What is wrong, naming the thing.
+    pub message: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+}
+
+/// What kind of error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The line is not JSON, not UTF-8, or nested too deeply.
+    InvalidJson,
+    /// The line is longer than the limit.
+    LineTooLong,
+    /// There is no such message.
+    UnknownMessage,
+    /// The message has no such field.
+    UnknownField,
+    /// A value is out of range, empty, or of the wrong type.
+    InvalidValue,
+    /// No task has this id.
+    UnknownTask,
+    /// There is no such worker profile.
+    UnknownWorker,
+    /// The id was used before with other content.
+    Conflict,
+    /// The dependencies would wait for each other.
+    Cycle,
+    /// The task's state does not allow it.
+    WrongState,
+    /// The program does not exist or cannot be executed.
+    MissingProgram,
+    /// The working folder does not exist.
+    MissingCwd,
+    /// This daemon cannot do that (yet).
+    Unsupported,
+    /// The caller may not do that.
+    Forbidden,
+    /// The journal cannot be written: nothing new is taken until it can.
+    JournalFailed,
+    /// Too many connections, or too many answers not read.
+    TooBusy,
+    /// The config is wrong.
+    InvalidConfig,
+    /// The daemon is ending.
+    ShuttingDown,
+    /// A bug in the daemon.
+    Internal,
+}
+
+/// Tasks and the summary.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusAnswer {
+    /// The tasks asked for.
+    pub tasks: Vec<TaskView>,
+    /// All tasks, counted.
+    pub summary: Summary,
+}
+
+/// The queue in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// Tasks in each state; every state is named.
+    pub states: std::collections::BTreeMap<String, usize>,
+    /// Tasks that may start as soon as gates open.
+    pub queued: usize,
+    /// Attempts that run now (paused and waiting ones are counted in `states`).
+    pub running: usize,
+    /// Slots of the pool.
+    pub slots: u32,
+    /// Whether all starts are paused.
+    pub paused: bool,
+    /// Workspaces whose starts are paused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paused_workspaces: Vec<String>,
+    /// What holds up every queued task.
+    pub blocked_by: Vec<GateView>,
+}
+
+/// One closed gate.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GateView {
+    /// Its name: `slots limit dependency delay pause hold journal` …
+    pub gate: String,
+    /// The number and the threshold, in words.
+    pub message: String,
+    /// When it opens, in milliseconds since the Unix epoch, if that can be computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_at_ms: Option<u64>,
+}
+
+/// Why a task waits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ExplanationView {
+    /// The task.
+    pub id: String,
+    /// Where it stands.
+    pub state: String,
+    /// Why it ended, if it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Each closed gate in its way.
+    pub gates: Vec<GateView>,
+    /// Queued tasks that come before it.
+    pub ahead: usize,
+    /// No task submitted after this moment can overtake it, in milliseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_overtaken_after_ms: Option<u64>,
+}
+
+/// The tasks that a request changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Changed {
+    /// Their ids; empty for a pause or resume of all.
+    pub ids: Vec<String>,
+}
+
+/// Numbers set aside for a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reserved {
+    /// The first.
+    pub first: u64,
+    /// The last, inclusive.
+    pub last: u64,
+}
+
+/// Who the daemon is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DaemonInfo {
+    /// Its version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub started_at_ms: u64,
+    /// Its socket.
+    pub socket: String,
+    /// Its data folder.
+    pub data: String,
+    /// Its config file, if there is one.
+    pub config: Option<String>,
+    /// What it warns of: a cut journal tail, a config that could not be reloaded …
+    pub warnings: Vec<String>,
+}
+
+/// Something happened to a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// It changed: its new view.
+    Task(Box<TaskView>),
+    /// It was removed.
+    Removed {
+        /// Its id.
+        id: String,
+    },
+    /// The subscriber read too slowly and this many events were dropped: ask for the status again.
+    Lagged {
+        /// How many.
+        dropped: u64,
+    },
+}

@@ -1,0 +1,80 @@
+//! A task as the outside sees it; stable, documented in docs/protocol.md.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskView {
+    /// Its id.
+    pub id: String,
+    /// `delayed blocked held queued running paused waiting succeeded failed cancelled skipped lost`.
+    pub state: String,
+    /// Why it ended, or why it last went back to the queue; absent before the first attempt ended.
+    pub reason: Option<String>,
+    /// 0 to 255, larger first.
+    pub priority: u8,
+    /// The worker profile.
+    pub worker: String,
+    /// The workspace; empty for none.
+    pub workspace: String,
+    /// The user's own word.
+    pub label: Option<String>,
+    /// The shell line or prompt; absent if `argv` is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The program and its arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argv: Option<Vec<String>>,
+    /// The working folder.
+    pub cwd: String,
+    /// When it was queued, in milliseconds since the Unix epoch.
+    pub submitted_at_ms: u64,
+    /// What it waits for, as `ID:condition`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// Its earliest start, in milliseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before_ms: Option<u64>,
+    /// The limit of one attempt, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// How many retries it has in all.
+    pub retries: u32,
+    /// How many it has used up.
+    pub retries_used: u32,
+    /// The slot of the pool that its running attempt holds, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u32>,
+    /// A stop has been asked for, and the attempt has not ended yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopping: bool,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// One execution of a task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AttemptView {
+    /// Its number, from 1.
+    pub n: u32,
+    /// `ok exit_code signal timeout spawn_error cancelled lost`; absent while it runs.
+    pub outcome: Option<String>,
+    /// The exit code, if the command ended by itself.
+    pub exit_code: Option<i32>,
+    /// The signal's number, if one ended it.
+    pub signal: Option<i32>,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub started_at_ms: u64,
+    /// When it ended.
+    pub ended_at_ms: Option<u64>,
+    /// User and system time of the whole tree, in seconds.
+    pub cpu_seconds: Option<f64>,
+    /// The largest resident size seen of the whole tree, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// What went wrong, in words (the path tried, what was left behind …).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Its folder: `output`, `exit.json` …
+    pub folder: String,
+}

@@ -135,6 +135,9 @@ pub struct TaskImage {
     pub spec: Spec,
     /// Its attempts, as the engine keeps them.
     pub attempts: Vec<AttemptImage>,
+    /// When it ended; `None` while it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Tick>,
 }
 
 /// An attempt in a snapshot.

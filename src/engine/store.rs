@@ -1,0 +1,226 @@
+//! What the engine knows of each task beside its place in the queue: spec, attempts, ids.
+//!
+//! Live use and replay fill it through the same functions, so that what was journaled and what
+//! is in memory cannot differ.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use wezterm_parallel_scheduler::{TaskKey, Tick};
+
+use super::environments::Environments;
+use super::hash::StableHash;
+use super::numbers::Numbers;
+use crate::journal::{AttemptImage, Spec};
+
+/// One task's spec and attempts.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What was submitted.
+    pub spec: Spec,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<AttemptImage>,
+    /// When it ended; `None` while it has not.
+    pub ended_at: Option<Tick>,
+}
+
+/// Every task that has not been removed, and every id that was ever used.
+#[derive(Debug, Default)]
+pub struct Store {
+    entries: BTreeMap<TaskKey, Box<Entry>>,
+    names: HashMap<Box<str>, TaskKey>,
+    /// Hashes of ids whose tasks were removed. Eight bytes each, kept for good: an id is never reused.
+    spent: HashSet<u64>,
+    strings: HashSet<Arc<str>>,
+    /// Ended tasks by the moment of their end, for retention.
+    ended: BTreeSet<(Tick, TaskKey)>,
+    /// The numbers given and set aside.
+    pub numbers: Numbers,
+    /// The environments that specs refer to.
+    pub environments: Environments,
+}
+
+/// What an id that a client chose stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdUse {
+    /// A task that exists.
+    Task(TaskKey),
+    /// A number set aside for a client: free to use.
+    Reserved(TaskKey),
+    /// A name that was never used.
+    Free,
+    /// It was used by a task that has since been removed, or passed over.
+    Spent,
+}
+
+impl Store {
+    /// The task with this id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<TaskKey> {
+        if let Some(key) = self.names.get(id) {
+            return Some(*key);
+        }
+        let key = canonical_number(id)?;
+        self.entries.get(&key).filter(|entry| entry.spec.name.is_none()).map(|_| key)
+    }
+
+    /// What a client's own id stands for.
+    #[must_use]
+    pub fn id_use(&self, id: &str) -> IdUse {
+        if let Some(key) = self.find(id) {
+            return IdUse::Task(key);
+        }
+        if self.spent.contains(&StableHash::of(id.as_bytes())) {
+            return IdUse::Spent;
+        }
+        match canonical_number(id) {
+            Some(key) if self.numbers.is_reserved(key.0) => IdUse::Reserved(key),
+            Some(key) if key.0 < self.numbers.next() => IdUse::Spent,
+            _ => IdUse::Free,
+        }
+    }
+
+    /// The next number that no client has taken as a name.
+    pub fn next_key(&mut self) -> TaskKey {
+        loop {
+            let number = self.numbers.take_next();
+            let name = number.to_string();
+            if !self.names.contains_key(name.as_str()) && !self.spent.contains(&StableHash::of(name.as_bytes())) {
+                return TaskKey(number);
+            }
+        }
+    }
+
+    /// Adds a task. Strings that many tasks share are kept once.
+    pub fn insert(&mut self, key: TaskKey, mut spec: Spec, attempts: Vec<AttemptImage>) {
+        self.numbers.used(key.0);
+        spec.cwd = self.intern(&spec.cwd);
+        spec.label = spec.label.take().map(|label| self.intern(&label));
+        self.environments.retain(spec.env);
+        if let Some(name) = &spec.name {
+            self.names.insert(name.clone(), key);
+        }
+        self.entries.insert(key, Box::new(Entry { spec, attempts, ended_at: None }));
+    }
+
+    /// Replaces a task's spec.
+    pub fn respecify(&mut self, key: TaskKey, mut spec: Spec) {
+        spec.cwd = self.intern(&spec.cwd);
+        spec.label = spec.label.take().map(|label| self.intern(&label));
+        if let Some(entry) = self.entries.get_mut(&key) {
+            self.environments.retain(spec.env);
+            self.environments.release(entry.spec.env);
+            entry.spec = spec;
+        }
+    }
+
+    /// A string that is kept once, however many tasks carry it.
+    pub fn intern(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.strings.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = Arc::from(text);
+        self.strings.insert(Arc::clone(&new));
+        new
+    }
+
+    /// One task.
+    #[must_use]
+    pub fn get(&self, key: TaskKey) -> Option<&Entry> {
+        self.entries.get(&key).map(Box::as_ref)
+    }
+
+    /// One task, to change.
+    pub fn get_mut(&mut self, key: TaskKey) -> Option<&mut Entry> {
+        self.entries.get_mut(&key).map(Box::as_mut)
+    }
+
+    /// All tasks in the order of their keys, from `from` on.
+    pub fn from(&self, from: TaskKey) -> impl Iterator<Item = (TaskKey, &Entry)> {
+        self.entries.range(from..).map(|(key, entry)| (*key, entry.as_ref()))
+    }
+
+    /// How many tasks there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The id of a task, as a person knows it.
+    #[must_use]
+    pub fn id(&self, key: TaskKey) -> String {
+        match self.entries.get(&key).and_then(|entry| entry.spec.name.as_deref()) {
+            Some(name) => name.to_owned(),
+            None => key.0.to_string(),
+        }
+    }
+
+    /// Removes a task; its id stays used.
+    pub fn remove(&mut self, key: TaskKey) {
+        let Some(entry) = self.take(key) else { return };
+        if let Some(name) = &entry.spec.name {
+            self.spent.insert(StableHash::of(name.as_bytes()));
+        }
+    }
+
+    /// Takes back a task that was never acknowledged; its id is free again.
+    pub fn withdraw(&mut self, key: TaskKey) {
+        let Some(entry) = self.take(key) else { return };
+        if entry.spec.name.is_none() {
+            self.numbers.reserve(key.0, key.0);
+        }
+    }
+
+    fn take(&mut self, key: TaskKey) -> Option<Box<Entry>> {
+        self.mark_active(key);
+        let entry = self.entries.remove(&key)?;
+        if let Some(name) = &entry.spec.name {
+            self.names.remove(name);
+        }
+        self.environments.release(entry.spec.env);
+        Some(entry)
+    }
+
+    /// The task ended at this moment: retention counts from here.
+    pub fn mark_ended(&mut self, key: TaskKey, at: Tick) {
+        self.mark_active(key);
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.ended_at = Some(at);
+            self.ended.insert((at, key));
+        }
+    }
+
+    /// The task has not ended, or no longer.
+    pub fn mark_active(&mut self, key: TaskKey) {
+        if let Some(at) = self.entries.get_mut(&key).and_then(|entry| entry.ended_at.take()) {
+            self.ended.remove(&(at, key));
+        }
+    }
+
+    /// Ended tasks, the longest ended first.
+    pub fn ended(&self) -> impl DoubleEndedIterator<Item = (Tick, TaskKey)> + '_ {
+        self.ended.iter().copied()
+    }
+
+    /// How many tasks have ended.
+    #[must_use]
+    pub fn ended_len(&self) -> usize {
+        self.ended.len()
+    }
+
+    /// Hashes of ids that must never be used again, for a snapshot.
+    pub fn spent(&self) -> impl Iterator<Item = u64> + '_ {
+        self.spent.iter().copied()
+    }
+
+    /// Takes them from a snapshot.
+    pub fn restore_spent(&mut self, hashes: Vec<u64>) {
+        self.spent.extend(hashes);
+    }
+}
+
+/// A whole number without sign or leading zeros: the form in which the daemon gives ids.
+fn canonical_number(id: &str) -> Option<TaskKey> {
+    let number: u64 = id.parse().ok()?;
+    (number > 0 && number.to_string() == id).then_some(TaskKey(number))
+}

@@ -29,7 +29,14 @@ impl StableHash {
         hash.0
     }
 
-    fn feed(&mut self, bytes: &[u8]) {
+    /// The hash of what was fed so far.
+    #[must_use]
+    pub fn finish(self) -> u64 {
+        self.0
+    }
+
+    /// Adds some bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }

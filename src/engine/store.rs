@@ -155,12 +155,12 @@ impl Store {
         }
     }
 
-    /// Removes a task; its id stays used.
-    pub fn remove(&mut self, key: TaskKey) {
-        let Some(entry) = self.take(key) else { return };
-        if let Some(name) = &entry.spec.name {
-            self.spent.insert(StableHash::of(name.as_bytes()));
-        }
+    /// Removes a task; its id stays used. The id's hash, if a client had chosen it.
+    pub fn remove(&mut self, key: TaskKey) -> Option<u64> {
+        let name = self.take(key)?.spec.name?;
+        let hash = StableHash::of(name.as_bytes());
+        self.spent.insert(hash);
+        Some(hash)
     }
 
     /// Takes back a task that was never acknowledged; its id is free again.
@@ -213,7 +213,7 @@ impl Store {
         self.spent.iter().copied()
     }
 
-    /// Takes them from a snapshot.
+    /// Takes them from the journal.
     pub fn restore_spent(&mut self, hashes: Vec<u64>) {
         self.spent.extend(hashes);
     }

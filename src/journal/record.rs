@@ -110,6 +110,9 @@ pub enum Record {
     Removed {
         /// Which.
         keys: Vec<TaskKey>,
+        /// Hashes of the ids that clients had chosen for them: never to be used again.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        spent: Vec<u64>,
     },
     /// In a snapshot: one task as it stands.
     Image(Box<TaskImage>),

@@ -1,0 +1,312 @@
+//! The engine: the only owner of the scheduler, the store and the journal.
+//!
+//! Its loop builds a round of inputs, decides what follows from each (`step`), makes the records
+//! durable (`commit`), and only then performs the effects: answers, starts, signals, events. It
+//! runs on a thread of its own, so that waiting for the disk is simply waiting: what arrives in
+//! the meantime shares the next sync. It never waits for a child process.
+
+mod accept;
+mod batch;
+mod clock;
+mod environments;
+mod errors;
+mod facts;
+mod hash;
+mod numbers;
+mod perform;
+mod recover;
+mod reports;
+mod requests;
+mod status_file;
+mod store;
+mod upkeep;
+mod views;
+mod watchers;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use wezterm_parallel_scheduler::{Input, Limit, LimitScope, Limits, Scheduler, Tick};
+
+use self::accept::Checked;
+use self::batch::{Batch, Reply};
+use self::clock::Clock;
+use self::environments::Variables;
+use self::status_file::StatusFile;
+use self::store::Store;
+use self::upkeep::Upkeep;
+use self::views::Views;
+use self::watchers::Watchers;
+use crate::config::Config;
+use crate::executor::{Executor, Report};
+use crate::journal::{Journal, JournalError};
+use crate::protocol::{Answer, DaemonInfo, ErrorAnswer, Event, Message, Subscribe};
+use crate::worker::Profiles;
+
+pub use self::recover::recover;
+
+/// Callers wait for the answer anyway: a deep queue would only hide a slow engine.
+pub const COMMANDS_MAX: usize = 64;
+/// One report for each attempt that can be running, with room to spare.
+pub const REPORTS_MAX: usize = 1024;
+/// Inputs that share one sync at most: enough for any burst, few enough to answer within milliseconds.
+const ROUND_MAX: usize = 256;
+/// Without anything to do, the engine looks around this often (timers across a suspend, heartbeat).
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How soon a failing journal is tried again.
+const JOURNAL_RETRY: Duration = Duration::from_secs(1);
+/// The gate that is closed while the journal cannot be written.
+const JOURNAL_GATE: &str = "journal";
+/// The gate that is closed while the daemon is ending.
+const SHUTDOWN_GATE: &str = "shutdown";
+
+/// What the server and the signals ask of the engine.
+#[derive(Debug)]
+pub enum Command {
+    /// The lines that one connection sent together, each decoded or refused already.
+    Ask {
+        /// In the order in which they came.
+        messages: Vec<Result<Message, ErrorAnswer>>,
+        /// One answer for each.
+        reply: oneshot::Sender<Vec<Answer>>,
+    },
+    /// A connection wants events.
+    Subscribe {
+        /// Which.
+        wanted: Subscribe,
+        /// Where they go; when it is full, events are dropped and counted.
+        events: mpsc::Sender<Event>,
+        /// The tasks as they stand at the first event.
+        reply: oneshot::Sender<Answer>,
+    },
+    /// A new config; warnings that came with it.
+    Reload(Box<Config>, Vec<String>),
+    /// A config that could not be read: the old one stays.
+    ReloadFailed(String),
+    /// End now; workers go on.
+    End,
+}
+
+/// What the engine is made of; everything that touches the outside comes in here.
+pub struct Parts {
+    /// The config in force.
+    pub config: Config,
+    /// The journal, loaded.
+    pub journal: Journal,
+    /// What was loaded from it.
+    pub recovered: recover::Recovered,
+    /// Runs attempts.
+    pub executor: Box<dyn Executor>,
+    /// `tasks/` in the data folder.
+    pub tasks_folder: PathBuf,
+    /// `status.json`.
+    pub status_file: PathBuf,
+    /// The daemon's own environment: what a task gets that brings none.
+    pub environment: Variables,
+    /// Who we are.
+    pub info: DaemonInfo,
+}
+
+/// The engine.
+pub struct Engine {
+    config: Config,
+    profiles: Profiles,
+    clock: Clock,
+    scheduler: Scheduler,
+    store: Store,
+    journal: Journal,
+    executor: Box<dyn Executor>,
+    watchers: Watchers,
+    status_file: StatusFile,
+    upkeep: Upkeep,
+    tasks_folder: PathBuf,
+    environment: Variables,
+    info: DaemonInfo,
+    commands: mpsc::Receiver<Command>,
+    reports: mpsc::Receiver<Report>,
+    /// Reports of our own making (a launch that failed): taken in before anything else.
+    own_reports: Vec<Report>,
+    /// Records that could not be written, in order; they come before any newer one.
+    unwritten: Vec<crate::journal::Record>,
+    /// Stops with a signal or grace time of their own.
+    stop_plans: std::collections::HashMap<wezterm_parallel_scheduler::TaskKey, crate::executor::StopPlan>,
+    journal_failing: Option<String>,
+    ending: Option<Ending>,
+}
+
+/// How the daemon is ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// As soon as this round is over.
+    Now,
+    /// When no attempt runs any more.
+    WhenIdle,
+}
+
+/// One thing that happened.
+enum Happened {
+    Asked(Command),
+    Reported(Report),
+    TimePassed,
+}
+
+impl Engine {
+    /// Puts the parts together. Nothing runs before [`Engine::run`].
+    #[must_use]
+    pub fn new(parts: Parts, commands: mpsc::Receiver<Command>, reports: mpsc::Receiver<Report>) -> Self {
+        let Parts { config, journal, recovered, executor, tasks_folder, status_file, environment, info } = parts;
+        let recover::Recovered { mut scheduler, store, newest, .. } = recovered;
+        scheduler.apply(newest, Input::SetLimits(limits(&config))).expect("limits are never refused");
+        Self {
+            profiles: Profiles::new(&config.workers),
+            clock: Clock::start(newest),
+            upkeep: Upkeep::new(&config, tasks_folder.clone()),
+            status_file: StatusFile::new(status_file),
+            watchers: Watchers::default(),
+            own_reports: Vec::new(),
+            unwritten: Vec::new(),
+            stop_plans: std::collections::HashMap::new(),
+            journal_failing: None,
+            ending: None,
+            config,
+            scheduler,
+            store,
+            journal,
+            executor,
+            tasks_folder,
+            environment,
+            info,
+            commands,
+            reports,
+        }
+    }
+
+    /// Runs until it is told to end. Workers go on after it.
+    pub async fn run(mut self) -> Result<(), JournalError> {
+        self.adopt();
+        while !self.is_over() {
+            let round = self.next_round().await;
+            self.play(round);
+        }
+        self.status_file.remove();
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        match self.ending {
+            None => false,
+            Some(Ending::Now) => true,
+            Some(Ending::WhenIdle) => self.scheduler.active().next().is_none(),
+        }
+    }
+
+    /// Waits for the next input and takes what else is there. The only `select!`.
+    async fn next_round(&mut self) -> Vec<Happened> {
+        let mut round: Vec<Happened> = self.own_reports.drain(..).map(Happened::Reported).collect();
+        if round.is_empty() {
+            let pause = self.pause();
+            round.push(tokio::select! {
+                biased;
+                Some(report) = self.reports.recv() => Happened::Reported(report),
+                command = self.commands.recv() => Happened::Asked(command.unwrap_or(Command::End)),
+                () = tokio::time::sleep(pause) => Happened::TimePassed,
+            });
+        }
+        while round.len() < ROUND_MAX {
+            if let Ok(report) = self.reports.try_recv() {
+                round.push(Happened::Reported(report));
+            } else if let Ok(command) = self.commands.try_recv() {
+                round.push(Happened::Asked(command));
+            } else {
+                break;
+            }
+        }
+        round
+    }
+
+    /// How long nothing needs to be done, if nothing happens.
+    fn pause(&self) -> Duration {
+        if self.journal.snapshot_in_progress() {
+            return Duration::ZERO;
+        }
+        let now = self.clock.now();
+        let timer = self.scheduler.next_wake().map(|wake| Duration::from_millis(wake.ms_since(now)));
+        let retry = self.journal_failing.is_some().then_some(JOURNAL_RETRY);
+        let status = self.status_file.due_in(now);
+        [timer, retry, status].into_iter().flatten().min().unwrap_or(HEARTBEAT).min(HEARTBEAT)
+    }
+
+    /// One round: decide, make durable, perform, keep house.
+    fn play(&mut self, round: Vec<Happened>) {
+        let now = self.clock.now();
+        let mut batch = Batch::default();
+        let mut checked = Checked::default();
+        for happened in round {
+            match happened {
+                Happened::Asked(command) => self.obey(now, command, &mut checked, &mut batch),
+                Happened::Reported(report) => self.take_report(now, report, &mut batch),
+                Happened::TimePassed => {}
+            }
+        }
+        self.feed(now, Input::Tick, &mut batch);
+        self.retain(now, &mut batch);
+        self.commit(now, &mut batch);
+        self.perform(batch);
+        self.keep_house(now);
+    }
+
+    fn obey(&mut self, now: Tick, command: Command, checked: &mut Checked, batch: &mut Batch) {
+        match command {
+            Command::Ask { messages, reply } => {
+                let mut answers = Reply { to: reply, answers: Vec::with_capacity(messages.len()), durable: Vec::new() };
+                for message in messages {
+                    self.answer(now, message, checked, &mut answers, batch);
+                }
+                batch.replies.push(answers);
+            }
+            Command::Subscribe { wanted, events, reply } => {
+                // A client that left no longer wants its answer.
+                let _ = reply.send(self.subscribe(now, &wanted, events));
+            }
+            Command::Reload(config, warnings) => self.reload(now, *config, warnings, batch),
+            Command::ReloadFailed(why) => {
+                tracing::warn!(%why, "the config could not be read again: the old one stays in force");
+                self.info.warnings.push(why);
+            }
+            Command::End => self.ending = Some(Ending::Now),
+        }
+    }
+
+    /// New limits and profiles, from a config that was read again.
+    fn reload(&mut self, now: Tick, config: Config, warnings: Vec<String>, batch: &mut Batch) {
+        tracing::info!("the config was read again");
+        self.info.warnings = warnings;
+        self.profiles = Profiles::new(&config.workers);
+        self.upkeep.configure(&config);
+        let limits = limits(&config);
+        self.config = config;
+        self.feed(now, Input::SetLimits(limits), batch);
+    }
+
+    fn views(&self) -> Views<'_> {
+        Views { scheduler: &self.scheduler, store: &self.store, tasks_folder: &self.tasks_folder }
+    }
+}
+
+/// The scheduler's limits as the config has them.
+fn limits(config: &Config) -> Limits {
+    let workers = config.workers.iter().filter_map(|(name, worker)| {
+        worker.max_parallel.map(|max_parallel| Limit { scope: LimitScope::Worker(name.as_str().into()), max_parallel })
+    });
+    let workspaces = config.limits.workspaces.iter().map(|(name, max_parallel)| Limit {
+        scope: LimitScope::Workspace(name.as_str().into()),
+        max_parallel: *max_parallel,
+    });
+    Limits {
+        slots: config.pool.slots.count(),
+        aging_step_ms: u64::try_from(config.scheduler.aging_step.as_millis()).unwrap_or(u64::MAX),
+        lanes: workers.chain(workspaces).collect(),
+        jitter_seed: config.scheduler.jitter_seed,
+    }
+}

@@ -1,0 +1,190 @@
+//! Makes a round durable and performs its effects, in that order.
+
+use wezterm_parallel_scheduler::{Input, TaskKey, Tick};
+
+use super::batch::{Batch, Control, Reply};
+use super::{Engine, JOURNAL_GATE};
+use crate::executor::{AttemptId, Launch, Report, StopPlan};
+use crate::journal::Record;
+use crate::platform::signal_number;
+use crate::protocol::Answer;
+use crate::worker::{attempt_folder, Job};
+
+/// SIGKILL follows the first signal after this long, unless the profile says otherwise.
+const STOP_GRACE_MS: u64 = 10_000;
+
+impl Engine {
+    /// Writes the round's records and waits for the disk. If that fails, the round's submissions
+    /// and starts are taken back, and the rest is kept to be written later.
+    pub(super) fn commit(&mut self, now: Tick, batch: &mut Batch) {
+        if batch.is_clean() && self.unwritten.is_empty() {
+            return;
+        }
+        let fresh = std::mem::take(&mut batch.records);
+        let records = if self.unwritten.is_empty() {
+            fresh
+        } else {
+            let mut all = std::mem::take(&mut self.unwritten);
+            all.extend(fresh);
+            all
+        };
+        match self.journal.commit(&records) {
+            Ok(()) => self.journal_works(now, batch),
+            Err(error) => self.journal_fails(now, records, &error, batch),
+        }
+    }
+
+    fn journal_works(&mut self, now: Tick, batch: &mut Batch) {
+        if self.journal_failing.take().is_some() {
+            tracing::info!("the journal can be written again");
+            // The starts that this brings are recorded with the next round, and made then.
+            let mut next = Batch::default();
+            self.feed(now, Input::OpenGate(JOURNAL_GATE), &mut next);
+            self.commit(now, &mut next);
+            batch.absorb(next);
+        }
+    }
+
+    fn journal_fails(&mut self, now: Tick, records: Vec<Record>, error: &std::io::Error, batch: &mut Batch) {
+        let why = error.to_string();
+        if self.journal_failing.is_none() {
+            tracing::error!(%why, "the journal cannot be written: nothing new is queued or started until it can");
+        }
+        self.unwritten = records;
+        let mut undone = Batch::default();
+        self.feed(now, Input::CloseGate(JOURNAL_GATE, why.clone()), &mut undone);
+        for AttemptId { key, attempt } in std::mem::take(&mut batch.starts) {
+            self.feed(now, Input::NotStarted { key, attempt, not_before: None }, &mut undone);
+        }
+        self.unwritten.append(&mut undone.records);
+        for key in std::mem::take(&mut batch.submitted).into_iter().rev() {
+            self.withdraw(now, key);
+        }
+        batch.touched.retain(|key| self.store.get(*key).is_some());
+        batch.refuse_changes(&why);
+        self.journal_failing = Some(why);
+    }
+
+    /// Takes back a submission that nobody was promised.
+    fn withdraw(&mut self, now: Tick, key: TaskKey) {
+        // It may have ended in the same round (a dependency that can no longer hold): removal needs an end.
+        let mut ended = Batch::default();
+        if self.scheduler.state(key).is_some_and(|state| !super::views::is_end(state)) {
+            self.feed(now, Input::Cancel(key), &mut ended);
+        }
+        self.feed(now, Input::Forget(key), &mut ended);
+        self.store.withdraw(key);
+        self.unwritten.retain(|record| record_key(record) != Some(key));
+    }
+
+    /// Does what the round has led to.
+    pub(super) fn perform(&mut self, batch: Batch) {
+        for control in batch.controls {
+            self.control(control);
+        }
+        for id in batch.starts {
+            self.start(id);
+        }
+        for Reply { to, answers, .. } in batch.replies {
+            // A client that left no longer wants its answer.
+            let _ = to.send(answers);
+        }
+        self.tell_watchers(batch.touched);
+        self.upkeep.remove_folders(batch.removed);
+    }
+
+    fn tell_watchers(&mut self, mut touched: Vec<TaskKey>) {
+        self.status_file.touch();
+        touched.sort_unstable();
+        touched.dedup();
+        for key in touched {
+            if self.watchers.want(key) {
+                if let Some(view) = self.views().task(key) {
+                    self.watchers.changed(key, &view);
+                }
+            }
+        }
+        self.watchers.settle();
+    }
+
+    /// Signals a running attempt.
+    pub(super) fn control(&mut self, control: Control) {
+        let done = match control {
+            Control::Stop(id) => {
+                let plan = self.stop_plans.get(&id.key).copied().unwrap_or_else(|| self.stop_plan(id.key));
+                self.executor.stop(id, plan)
+            }
+            Control::Suspend(id) => self.executor.suspend(id),
+            Control::Resume(id) => self.executor.resume(id),
+        };
+        if let Err(error) = done {
+            tracing::warn!(?control, %error, "an attempt could not be signalled");
+        }
+    }
+
+    fn start(&mut self, id: AttemptId) {
+        let Some(launch) = self.launch(id) else {
+            let why = "its environment or worker profile is not there any more".to_owned();
+            self.own_reports.push(Report::NotStarted(id, why));
+            return;
+        };
+        tracing::debug!(task = id.key.0, attempt = id.attempt, "start");
+        if let Err(error) = self.executor.launch(launch) {
+            tracing::warn!(task = id.key.0, attempt = id.attempt, %error, "an attempt could not be launched");
+            self.own_reports.push(Report::NotStarted(id, error.to_string()));
+        }
+    }
+
+    /// All that the shim needs; `None` if something that the task was queued with is gone.
+    fn launch(&self, id: AttemptId) -> Option<Launch> {
+        let task = self.scheduler.task(id.key)?;
+        let spec = &self.store.get(id.key)?.spec;
+        let worker = &task.submission.lane.worker;
+        let profile = self.profiles.get(worker)?;
+        let settings = self.profiles.config(worker)?;
+        let mut env = (*self.store.environments.get(spec.env)?).clone();
+        env.extend(settings.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let prepared = profile.prepare(&Job {
+            command: spec.command.as_deref(),
+            argv: spec.argv.as_deref(),
+            stdin: spec.stdin.as_deref(),
+            cwd: spec.cwd.as_ref().as_ref(),
+            path: env.get("PATH").map(String::as_str),
+        });
+        let timeout = settings.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        Some(Launch {
+            id,
+            folder: attempt_folder(&self.tasks_folder, &self.store.id(id.key), id.attempt),
+            argv: prepared.argv,
+            cwd: spec.cwd.as_ref().into(),
+            stdin: prepared.stdin,
+            separate_stderr: prepared.separate_stderr,
+            timeout_ms: spec.timeout_ms.or(timeout),
+            stop: self.stop_plan(id.key),
+            output_cap_bytes: self.config.output.cap_bytes.0,
+            env,
+        })
+    }
+
+    /// How a task's tree is stopped, by its profile.
+    pub(super) fn stop_plan(&self, key: TaskKey) -> StopPlan {
+        let task = self.scheduler.task(key);
+        let settings = task.and_then(|task| self.profiles.config(&task.submission.lane.worker).cloned());
+        let signal = settings.as_ref().and_then(|settings| settings.stop_signal.as_deref()).and_then(signal_number);
+        let grace = settings.and_then(|settings| settings.stop_grace);
+        StopPlan {
+            signal: signal.unwrap_or_else(|| signal_number("TERM").expect("every system has TERM")),
+            grace_ms: grace.map_or(STOP_GRACE_MS, |grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+/// The task that a record is about, if it is about one.
+fn record_key(record: &Record) -> Option<TaskKey> {
+    match record {
+        Record::Submitted { submission, .. } => Some(submission.key),
+        Record::Changed { key, .. } | Record::Exited { key, .. } | Record::Respecified { key, .. } => Some(*key),
+        Record::Image(image) => Some(image.task.submission.key),
+        Record::Environment { .. } | Record::Reserved { .. } | Record::Paused { .. } | Record::Removed { .. } | Record::State { .. } => None,
+    }
+}

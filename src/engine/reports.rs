@@ -1,0 +1,126 @@
+//! What the executor reports, judged by the worker profile and handed to the scheduler.
+
+use wezterm_parallel_scheduler::{Action, Input, Reason, State, TaskKey, Tick};
+
+use super::batch::{Batch, Control};
+use super::facts::{self, Outcome};
+use super::Engine;
+use crate::executor::{AttemptId, Exit, Found, Report};
+use crate::journal::Record;
+use crate::worker::{attempt_folder, judge_exit, Verdict};
+
+/// An attempt that could not be launched is tried again this much later.
+const LAUNCH_RETRY_MS: u64 = 1_000;
+
+impl Engine {
+    /// Takes in what became of an attempt.
+    pub(super) fn take_report(&mut self, now: Tick, report: Report, batch: &mut Batch) {
+        let (id, exit, verdict) = match report {
+            Report::Ended(id, exit) => {
+                let verdict = self.judge(id, &exit);
+                (id, Some(Box::new(exit)), verdict)
+            }
+            Report::NotStarted(id, why) => (id, None, without_exit(State::Failed, Reason::NotStarted, "not_started", why)),
+            Report::Lost(id, why) => (id, None, without_exit(State::Lost, Reason::Lost, "lost", why)),
+        };
+        if !self.awaits(id) {
+            tracing::debug!(task = id.key.0, attempt = id.attempt, "a report about an attempt that is over already");
+            return;
+        }
+        self.stop_plans.remove(&id.key);
+        self.record_outcome(now, id, exit, &verdict, batch);
+        let input = self.verdict_input(now, id, &verdict);
+        self.feed(now, input, batch);
+    }
+
+    /// Whether this attempt is the one whose end is awaited.
+    fn awaits(&self, id: AttemptId) -> bool {
+        let newest = self.store.get(id.key).and_then(|entry| entry.attempts.last());
+        newest.is_some_and(|attempt| attempt.attempt == id.attempt && attempt.outcome.is_none())
+    }
+
+    fn judge(&self, id: AttemptId, exit: &Exit) -> Verdict {
+        let folder = attempt_folder(&self.tasks_folder, &self.store.id(id.key), id.attempt);
+        let task = self.scheduler.task(id.key);
+        let profile = task.as_ref().and_then(|task| self.profiles.get(&task.submission.lane.worker));
+        match profile {
+            Some(profile) => profile.judge(exit, &folder),
+            None => judge_exit(exit),
+        }
+    }
+
+    fn record_outcome(&mut self, at: Tick, id: AttemptId, exit: Option<Box<Exit>>, verdict: &Verdict, batch: &mut Batch) {
+        let outcome: Box<str> = verdict.outcome.into();
+        let message: Option<Box<str>> = verdict.message.as_deref().map(Into::into);
+        let AttemptId { key, attempt } = id;
+        batch.records.push(Record::Exited {
+            key,
+            attempt,
+            exit: exit.clone(),
+            outcome: outcome.clone(),
+            message: message.clone(),
+            at,
+        });
+        facts::outcome(&mut self.store, key, Outcome { attempt, exit, outcome, message, at });
+    }
+
+    fn verdict_input(&self, now: Tick, id: AttemptId, verdict: &Verdict) -> Input {
+        let AttemptId { key, attempt } = id;
+        let stopping = self.scheduler.task(key).is_some_and(|task| task.stopping);
+        let unfinished = matches!(verdict.reason, Reason::NotStarted | Reason::Lost);
+        if stopping && unfinished {
+            return Input::Exited { key, attempt, state: State::Cancelled, reason: Reason::Cancelled };
+        }
+        if verdict.reason == Reason::NotStarted {
+            return Input::NotStarted { key, attempt, not_before: Some(now.plus_ms(LAUNCH_RETRY_MS)) };
+        }
+        Input::Exited { key, attempt, state: verdict.state, reason: verdict.reason }
+    }
+
+    /// Hands an input that cannot be refused to the scheduler.
+    pub(super) fn feed(&mut self, now: Tick, input: Input, batch: &mut Batch) {
+        match self.scheduler.apply(now, input) {
+            Ok(actions) => self.absorb(now, actions, batch),
+            Err(refusal) => tracing::error!(%refusal, "the scheduler refused an input of our own: a bug"),
+        }
+    }
+
+    /// Notes what the scheduler wants: records first, effects for later.
+    pub(super) fn absorb(&mut self, now: Tick, actions: Vec<Action>, batch: &mut Batch) {
+        for action in actions {
+            match action {
+                Action::Record(key, change) => {
+                    facts::change(&mut self.store, now, key, &change);
+                    batch.records.push(Record::Changed { at: now, key, change });
+                    batch.touched.push(key);
+                }
+                Action::Start { key, attempt, .. } => batch.starts.push(AttemptId { key, attempt }),
+                Action::Stop(key, attempt) => batch.controls.push(Control::Stop(AttemptId { key, attempt })),
+                Action::Suspend(key, attempt) => batch.controls.push(Control::Suspend(AttemptId { key, attempt })),
+                Action::Continue(key, attempt) => batch.controls.push(Control::Resume(AttemptId { key, attempt })),
+            }
+        }
+    }
+
+    /// After a restart: learns what became of the attempts that ran under the last daemon.
+    pub(super) fn adopt(&mut self) {
+        let active: Vec<(TaskKey, u32, bool)> =
+            self.scheduler.active().map(|task| (task.submission.key, task.attempts, task.stopping)).collect();
+        for (key, attempt, stopping) in active {
+            let id = AttemptId { key, attempt };
+            let folder = attempt_folder(&self.tasks_folder, &self.store.id(key), attempt);
+            match self.executor.adopt(id, folder) {
+                Ok(Found::Running) if stopping => self.control(Control::Stop(id)),
+                Ok(Found::Running) => tracing::info!(task = key.0, attempt, "adopted a running attempt"),
+                Ok(Found::Ended(exit)) => self.own_reports.push(Report::Ended(id, exit)),
+                Ok(Found::NeverStarted) => self.own_reports.push(Report::NotStarted(id, "the daemon ended first".to_owned())),
+                Ok(Found::Lost(why)) => self.own_reports.push(Report::Lost(id, why)),
+                Err(error) => self.own_reports.push(Report::Lost(id, error.to_string())),
+            }
+        }
+    }
+}
+
+fn without_exit(state: State, reason: Reason, outcome: &'static str, why: String) -> Verdict {
+    Verdict { state, reason, outcome, message: Some(why) }
+}

@@ -1,0 +1,102 @@
+//! `status.json`: the queue in one small file, for status bars that must not wait for a socket.
+
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use wezterm_parallel_scheduler::Tick;
+
+use crate::protocol::{GateView, Summary};
+
+/// At most four times a second.
+const SPACING_MS: u64 = 250;
+/// Without a change: so often that a reader can tell a dead daemon.
+const HEARTBEAT_MS: u64 = 5_000;
+
+/// Writes the file when something changed, and as a heartbeat.
+pub(super) struct StatusFile {
+    path: PathBuf,
+    written: Option<Tick>,
+    changed: bool,
+}
+
+/// What stands in the file; documented in docs/protocol.md.
+#[derive(Serialize)]
+struct Content<'a> {
+    version: u32,
+    pid: u32,
+    updated_at_ms: u64,
+    queued: usize,
+    running: usize,
+    slots: u32,
+    paused: bool,
+    attention: usize,
+    failed: usize,
+    blocked_by: &'a [GateView],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal_error: Option<&'a str>,
+}
+
+impl StatusFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, written: None, changed: true }
+    }
+
+    /// Something changed.
+    pub(super) fn touch(&mut self) {
+        self.changed = true;
+    }
+
+    /// How long until it is due.
+    pub(super) fn due_in(&self, now: Tick) -> Option<Duration> {
+        let wait = if self.changed { SPACING_MS } else { HEARTBEAT_MS };
+        let due = self.written.map_or(now, |written| written.plus_ms(wait));
+        Some(Duration::from_millis(due.ms_since(now)))
+    }
+
+    /// Whether it is due.
+    pub(super) fn is_due(&self, now: Tick) -> bool {
+        self.due_in(now).is_some_and(|wait| wait.is_zero())
+    }
+
+    /// Writes it. A failure is not worth more than a line in the log: the queue goes on.
+    pub(super) fn write(&mut self, now: Tick, summary: &Summary, journal_error: Option<&str>) {
+        let state = |name: &str| summary.states.get(name).copied().unwrap_or(0);
+        let content = Content {
+            version: 1,
+            pid: std::process::id(),
+            updated_at_ms: now.0,
+            queued: summary.queued,
+            running: summary.running,
+            slots: summary.slots,
+            paused: summary.paused,
+            attention: state("waiting"),
+            failed: state("failed") + state("lost"),
+            blocked_by: &summary.blocked_by,
+            journal_error,
+        };
+        self.written = Some(now);
+        self.changed = false;
+        if let Err(error) = replace(&self.path, &content) {
+            tracing::debug!(path = %self.path.display(), %error, "the status file could not be written");
+        }
+    }
+
+    /// The daemon ends: a reader sees at once that it is off.
+    pub(super) fn remove(&self) {
+        // It may never have been written.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Puts the new content in place of the old in one step.
+fn replace(path: &Path, content: &Content<'_>) -> io::Result<()> {
+    let fresh = path.with_extension("json.new");
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut bytes = serde_json::to_vec(content)?;
+    bytes.push(b'\n');
+    file.write_all(&bytes)?;
+    std::fs::rename(&fresh, path)
+}

@@ -1,0 +1,169 @@
+//! Housekeeping: retention of ended tasks, snapshots in small chunks, the status file.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{sync_channel, SyncSender};
+
+use wezterm_parallel_scheduler::{Input, TaskKey, Tick};
+
+use super::batch::Batch;
+use super::Engine;
+use crate::config::Config;
+use crate::journal::{Record, TaskImage};
+
+/// Tasks in one chunk of a snapshot: about two milliseconds of work between two rounds.
+const CHUNK: usize = 512;
+/// Tasks that retention removes in one round at most, so that a round stays short.
+const REMOVE_MAX: usize = 256;
+/// Folders waiting to be deleted: what does not fit is deleted by the next daemon's sweep.
+const JANITOR_MAX: usize = 65_536;
+
+/// What housekeeping remembers between rounds.
+pub(super) struct Upkeep {
+    age_ms: u64,
+    tasks: usize,
+    tasks_folder: PathBuf,
+    janitor: Option<SyncSender<PathBuf>>,
+    /// Where the running snapshot goes on, and the last key that it will hold.
+    snapshot: Option<(TaskKey, TaskKey)>,
+}
+
+impl Upkeep {
+    pub(super) fn new(config: &Config, tasks_folder: PathBuf) -> Self {
+        let mut upkeep = Self { age_ms: 0, tasks: 0, tasks_folder, janitor: None, snapshot: None };
+        upkeep.configure(config);
+        upkeep
+    }
+
+    /// Takes the retention from a config.
+    pub(super) fn configure(&mut self, config: &Config) {
+        self.age_ms = u64::try_from(config.retention.age.as_millis()).unwrap_or(u64::MAX);
+        self.tasks = usize::try_from(config.retention.tasks).unwrap_or(usize::MAX);
+    }
+
+    /// Has the folders of removed tasks deleted, off the engine's thread.
+    pub(super) fn remove_folders(&mut self, ids: Vec<String>) {
+        if ids.is_empty() {
+            return;
+        }
+        let janitor = self.janitor.get_or_insert_with(start_janitor);
+        for id in ids {
+            if janitor.try_send(self.tasks_folder.join(&id)).is_err() {
+                tracing::warn!(%id, "the folder of a removed task is left for later");
+            }
+        }
+    }
+}
+
+/// The thread that deletes folders, started when the first one is to go.
+fn start_janitor() -> SyncSender<PathBuf> {
+    let (tx, rx) = sync_channel::<PathBuf>(JANITOR_MAX);
+    let work = move || {
+        for folder in rx {
+            if let Err(error) = std::fs::remove_dir_all(&folder) {
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    tracing::warn!(folder = %folder.display(), %error, "the folder of a removed task could not be deleted");
+                }
+            }
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("janitor".to_owned()).spawn(work) {
+        tracing::warn!(%error, "folders of removed tasks are left for later");
+    }
+    tx
+}
+
+impl Engine {
+    /// Removes what has ended too long ago, or is one too many.
+    pub(super) fn retain(&mut self, now: Tick, batch: &mut Batch) {
+        // A snapshot in progress must not miss a task whose earlier records it already skips.
+        if self.journal_failing.is_some() || self.journal.snapshot_in_progress() {
+            return;
+        }
+        let surplus = self.store.ended_len().saturating_sub(self.upkeep.tasks);
+        let old = |at: Tick| now.ms_since(at) > self.upkeep.age_ms;
+        let due = self.store.ended().enumerate().take_while(|(index, (at, _))| *index < surplus || old(*at));
+        let free = due.map(|(_, (_, key))| key).filter(|key| !self.scheduler.is_waited_for(*key));
+        let keys: Vec<TaskKey> = free.take(REMOVE_MAX).collect();
+        self.remove(now, &keys, batch);
+    }
+
+    /// Removes ended tasks, except those that others still wait for. The ids of those removed.
+    pub(super) fn remove(&mut self, now: Tick, keys: &[TaskKey], batch: &mut Batch) -> Vec<String> {
+        let mut ids = Vec::new();
+        let (mut removed, mut spent) = (Vec::new(), Vec::new());
+        for key in keys {
+            if self.scheduler.is_waited_for(*key) || self.scheduler.apply(now, Input::Forget(*key)).is_err() {
+                continue;
+            }
+            let id = self.store.id(*key);
+            self.watchers.removed(*key, &id);
+            spent.extend(self.store.remove(*key));
+            removed.push(*key);
+            ids.push(id);
+        }
+        if !removed.is_empty() {
+            batch.records.push(Record::Removed { keys: removed, spent });
+            batch.removed.extend(ids.iter().cloned());
+        }
+        ids
+    }
+
+    /// What is due after each round.
+    pub(super) fn keep_house(&mut self, now: Tick) {
+        if let Err(error) = self.snapshot_step(now) {
+            self.upkeep.snapshot = None;
+            tracing::warn!(%error, "a snapshot could not be written; the journal goes on without it");
+        }
+        if let Some(error) = self.journal.take_snapshot_error() {
+            self.upkeep.snapshot = None;
+            tracing::warn!(%error, "a snapshot could not be written; the journal goes on without it");
+        }
+        if self.status_file.is_due(now) {
+            let summary = self.views().summary(now);
+            self.status_file.write(now, &summary, self.journal_failing.as_deref());
+        }
+    }
+
+    /// Begins a snapshot when it is time, or makes its next chunk.
+    fn snapshot_step(&mut self, now: Tick) -> std::io::Result<()> {
+        let Some((from, last)) = self.upkeep.snapshot else {
+            if self.journal_failing.is_none() && self.journal.wants_snapshot() {
+                self.store.environments.clean_up();
+                self.journal.begin_snapshot(self.snapshot_state(now))?;
+                let last = TaskKey(self.store.numbers.next());
+                self.upkeep.snapshot = Some((TaskKey(0), last));
+            }
+            return Ok(());
+        };
+        let keys: Vec<TaskKey> = self.store.from(from).map(|(key, _)| key).take_while(|key| *key <= last).take(CHUNK).collect();
+        let images = keys.iter().filter_map(|key| self.image(*key)).collect();
+        match keys.last() {
+            Some(upto) if keys.len() == CHUNK => {
+                self.upkeep.snapshot = Some((TaskKey(upto.0 + 1), last));
+                self.journal.snapshot_chunk(*upto, images)
+            }
+            _ => {
+                self.upkeep.snapshot = None;
+                self.journal.snapshot_chunk(last, images)?;
+                self.journal.finish_snapshot()
+            }
+        }
+    }
+
+    /// Everything that is not a task.
+    fn snapshot_state(&self, now: Tick) -> Vec<Record> {
+        let numbers = &self.store.numbers;
+        let state = Record::State { next_key: numbers.next(), reserved: numbers.reserved(), spent: self.store.spent().collect(), at: now };
+        let environments = self.store.environments.iter();
+        let environments = environments.map(|(hash, variables)| Record::Environment { hash, variables: variables.clone() });
+        let paused = self.scheduler.paused().map(|workspace| Record::Paused { workspace, paused: true });
+        std::iter::once(state).chain(environments).chain(paused).collect()
+    }
+
+    fn image(&self, key: TaskKey) -> Option<Record> {
+        let entry = self.store.get(key)?;
+        let task = self.scheduler.task(key)?;
+        let (spec, attempts) = (entry.spec.clone(), entry.attempts.clone());
+        Some(Record::Image(Box::new(TaskImage { task, spec, attempts, ended_at: entry.ended_at })))
+    }
+}

@@ -1,0 +1,209 @@
+//! Tasks as the outside sees them, put together from the scheduler's part and the store's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use wezterm_parallel_scheduler::{Condition, GateReport, Reason, Scheduler, State, Task, TaskKey, Tick};
+
+use super::store::{Entry, Store};
+use crate::journal::AttemptImage;
+use crate::protocol::{AttemptView, ExplanationView, Filter, GateView, Summary, TaskView};
+use crate::worker::attempt_folder;
+
+/// Every state, in the order of a task's life.
+pub(super) const STATES: [State; 12] = [
+    State::Delayed,
+    State::Blocked,
+    State::Held,
+    State::Queued,
+    State::Running,
+    State::Paused,
+    State::Waiting,
+    State::Succeeded,
+    State::Failed,
+    State::Cancelled,
+    State::Skipped,
+    State::Lost,
+];
+
+/// A state's name on the wire.
+pub(super) fn state_name(state: State) -> &'static str {
+    match state {
+        State::Delayed => "delayed",
+        State::Blocked => "blocked",
+        State::Held => "held",
+        State::Queued => "queued",
+        State::Running => "running",
+        State::Paused => "paused",
+        State::Waiting => "waiting",
+        State::Succeeded => "succeeded",
+        State::Failed => "failed",
+        State::Cancelled => "cancelled",
+        State::Skipped => "skipped",
+        State::Lost => "lost",
+    }
+}
+
+/// Whether a task in this state holds a slot.
+pub(super) fn is_active(state: State) -> bool {
+    matches!(state, State::Running | State::Paused | State::Waiting)
+}
+
+/// Whether it is over.
+pub(super) fn is_end(state: State) -> bool {
+    matches!(state, State::Succeeded | State::Failed | State::Cancelled | State::Skipped | State::Lost)
+}
+
+/// Looks at the scheduler and the store together.
+#[derive(Clone, Copy)]
+pub(super) struct Views<'a> {
+    pub(super) scheduler: &'a Scheduler,
+    pub(super) store: &'a Store,
+    pub(super) tasks_folder: &'a Path,
+}
+
+impl Views<'_> {
+    /// One task.
+    pub(super) fn task(&self, key: TaskKey) -> Option<TaskView> {
+        Some(self.view(&self.scheduler.task(key)?, self.store.get(key)?))
+    }
+
+    fn view(&self, task: &Task, entry: &Entry) -> TaskView {
+        let submission = &task.submission;
+        let id = self.store.id(submission.key);
+        let attempts = entry.attempts.iter().map(|attempt| self.attempt(&id, attempt)).collect();
+        TaskView {
+            state: state_name(task.state).to_owned(),
+            reason: task.reason.map(|reason| self.reason(reason)),
+            priority: submission.priority,
+            worker: submission.lane.worker.to_string(),
+            workspace: submission.lane.workspace.to_string(),
+            label: entry.spec.label.as_deref().map(str::to_owned),
+            command: entry.spec.command.as_deref().map(str::to_owned),
+            argv: entry.spec.argv.as_deref().map(<[String]>::to_vec),
+            cwd: entry.spec.cwd.to_string(),
+            submitted_at_ms: submission.submitted_at.0,
+            after: submission.after.iter().map(|on| format!("{}:{}", self.store.id(on.key), condition_name(on.on))).collect(),
+            not_before_ms: submission.not_before.map(|tick| tick.0),
+            timeout_ms: entry.spec.timeout_ms,
+            retries: submission.backoff.max_retries,
+            retries_used: task.retries,
+            slot: task.slot,
+            stopping: task.stopping,
+            attempts,
+            id,
+        }
+    }
+
+    fn attempt(&self, id: &str, attempt: &AttemptImage) -> AttemptView {
+        let exit = attempt.exit.as_deref();
+        AttemptView {
+            n: attempt.attempt,
+            outcome: attempt.outcome.as_deref().map(str::to_owned),
+            exit_code: exit.and_then(|exit| exit.exit_code),
+            signal: exit.and_then(|exit| exit.signal),
+            started_at_ms: exit.map(|exit| exit.started_at_ms).filter(|ms| *ms > 0).unwrap_or(attempt.started_at.0),
+            ended_at_ms: exit.map(|exit| exit.ended_at_ms).filter(|ms| *ms > 0).or(attempt.ended_at.map(|at| at.0)),
+            cpu_seconds: exit.map(|exit| exit.cpu_seconds),
+            peak_memory_bytes: exit.map(|exit| exit.peak_memory_bytes),
+            message: attempt.message.as_deref().map(str::to_owned),
+            folder: attempt_folder(self.tasks_folder, id, attempt.attempt).display().to_string(),
+        }
+    }
+
+    fn reason(&self, reason: Reason) -> String {
+        match reason {
+            Reason::Ok => "ok".to_owned(),
+            Reason::ExitCode => "exit_code".to_owned(),
+            Reason::Signal => "signal".to_owned(),
+            Reason::Timeout => "timeout".to_owned(),
+            Reason::SpawnError => "spawn_error".to_owned(),
+            Reason::Cancelled => "cancelled".to_owned(),
+            Reason::Lost => "lost".to_owned(),
+            Reason::Dependency(key) => format!("dependency {}", self.store.id(key)),
+            Reason::QueueTime => "queue_time".to_owned(),
+            Reason::NotStarted => "not_started".to_owned(),
+        }
+    }
+
+    /// The tasks that a filter lets through. With a limit: those that matter most come first.
+    pub(super) fn filtered(&self, filter: &Filter, keys: Option<Vec<TaskKey>>) -> Vec<TaskView> {
+        if filter.summary_only {
+            return Vec::new();
+        }
+        let all: Box<dyn Iterator<Item = Task> + '_> = match keys {
+            Some(keys) => Box::new(keys.into_iter().filter_map(|key| self.scheduler.task(key))),
+            None => self.scheduler.tasks_from(TaskKey(0)),
+        };
+        let mut tasks: Vec<Task> = all.filter(|task| self.passes(filter, task)).collect();
+        if let Some(limit) = filter.limit {
+            let aging = self.scheduler.limits().aging_step_ms;
+            tasks.sort_by_key(|task| rank(task, aging));
+            tasks.truncate(limit);
+        }
+        tasks.iter().filter_map(|task| Some(self.view(task, self.store.get(task.submission.key)?))).collect()
+    }
+
+    fn passes(&self, filter: &Filter, task: &Task) -> bool {
+        let label = || self.store.get(task.submission.key).and_then(|entry| entry.spec.label.as_deref());
+        (filter.states.is_empty() || filter.states.iter().any(|state| state == state_name(task.state)))
+            && filter.workspace.as_deref().is_none_or(|name| *task.submission.lane.workspace == *name)
+            && (filter.label.is_none() || label() == filter.label.as_deref())
+    }
+
+    /// The queue in numbers.
+    pub(super) fn summary(&self, now: Tick) -> Summary {
+        let states: BTreeMap<String, usize> =
+            STATES.iter().map(|state| (state_name(*state).to_owned(), self.scheduler.count(*state))).collect();
+        let mut paused_workspaces: Vec<String> = self.scheduler.paused().flatten().map(|name| name.to_string()).collect();
+        paused_workspaces.sort();
+        Summary {
+            queued: self.scheduler.count(State::Queued),
+            running: self.scheduler.count(State::Running),
+            slots: self.scheduler.limits().slots,
+            paused: self.scheduler.paused().any(|scope| scope.is_none()),
+            paused_workspaces,
+            blocked_by: self.scheduler.blocked_by(now).into_iter().map(gate).collect(),
+            states,
+        }
+    }
+
+    /// Why a task waits.
+    pub(super) fn explanation(&self, now: Tick, key: TaskKey) -> Option<ExplanationView> {
+        let explanation = self.scheduler.explain(now, key)?;
+        let reason = self.scheduler.task(key)?.reason;
+        Some(ExplanationView {
+            id: self.store.id(key),
+            state: state_name(explanation.state).to_owned(),
+            reason: reason.filter(|_| is_end(explanation.state)).map(|reason| self.reason(reason)),
+            gates: explanation.gates.into_iter().map(gate).collect(),
+            ahead: explanation.ahead,
+            not_overtaken_after_ms: explanation.not_overtaken_after.map(|tick| tick.0),
+        })
+    }
+}
+
+/// Active tasks first, then waiting ones in the order of starting, then the newest ended.
+fn rank(task: &Task, aging_step_ms: u64) -> (u8, i128, u64) {
+    let submission = &task.submission;
+    let key = submission.key.0;
+    let turn = i128::from(submission.submitted_at.0) - i128::from(submission.priority) * i128::from(aging_step_ms);
+    match task.state {
+        state if is_active(state) => (0, 0, key),
+        State::Queued => (1, turn, key),
+        state if is_end(state) => (3, -i128::from(key), key),
+        _ => (2, turn, key),
+    }
+}
+
+fn gate(report: GateReport) -> GateView {
+    GateView { gate: report.gate, message: report.message, opens_at_ms: report.opens_at.map(|tick| tick.0) }
+}
+
+fn condition_name(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Success => "success",
+        Condition::Failure => "failure",
+        Condition::Any => "any",
+    }
+}

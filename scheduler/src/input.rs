@@ -131,11 +131,12 @@ pub enum Refusal {
     /// The task waits for one that is not there.
     #[error("task {} waits for task {}, which does not exist", .0.0, .1.0)]
     UnknownDependency(TaskKey, TaskKey),
-    /// The dependencies would wait for each other.
-    #[error("the dependencies form a cycle")]
+    /// The dependencies would wait for each other: each of these for the next, the last for the
+    /// first.
+    #[error("the dependencies form a cycle: {}", path_in_words(.0))]
     Cycle(Vec<TaskKey>),
     /// The task's state does not allow it.
-    #[error("task {} is {:?}", .0.0, .1)]
+    #[error("task {} is {}", .0.0, .1)]
     WrongState(TaskKey, State),
     /// The number was used before.
     #[error("task {} exists already", .0.0)]
@@ -143,6 +144,13 @@ pub enum Refusal {
     /// Other tasks still wait for it.
     #[error("task {} is waited for by task {}", .0.0, .1.0)]
     WaitedFor(TaskKey, TaskKey),
+}
+
+/// `7 waits for 9 waits for 7`.
+fn path_in_words(path: &[TaskKey]) -> String {
+    let numbers = path.iter().chain(path.first());
+    let words: Vec<String> = numbers.map(|key| key.0.to_string()).collect();
+    words.join(" waits for ")
 }
 
 /// One reason to wait.

@@ -5,15 +5,28 @@
 //! handed and replays them through [`Scheduler::replay`] after a restart, so that live use and
 //! recovery go through the same transition table (`state.rs`).
 
+#![forbid(unsafe_code)]
+
+mod changes;
+mod dependencies;
+mod entry;
+mod explain;
 mod input;
+mod invariants;
+mod lanes;
+mod order;
+mod replay;
+mod retry;
+mod scheduler;
 mod state;
+mod store;
 mod task;
 mod time;
+mod timers;
+mod view;
 
 pub use input::{Action, Explanation, GateReport, Input, Limit, LimitScope, Limits, Refusal};
+pub use scheduler::Scheduler;
 pub use state::{Change, IllegalChange, Reason, Requeue, State};
 pub use task::{Backoff, Condition, Dependency, Edit, Lane, Submission, Task, TaskKey};
 pub use time::Tick;
-
-mod scheduler;
-pub use scheduler::Scheduler;

@@ -1,92 +1,320 @@
-//! The scheduler proper: absorbs inputs, fills slots, replays changes.
+//! The scheduler proper: absorbs inputs, lets time pass, fills slots.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::*;
+use crate::dependencies::Dependencies;
+use crate::lanes::Lanes;
+use crate::order::Place;
+use crate::retry::retry_at;
+use crate::store::Store;
+use crate::timers::Timers;
+use crate::{
+    Action, Change, Dependency, Edit, Input, Limits, Reason, Refusal, Requeue, State, Submission,
+    TaskKey, Tick,
+};
 
 /// Owns every task and decides which one runs next.
 #[derive(Debug)]
-pub struct Scheduler {}
+pub struct Scheduler {
+    /// The latest time it was told; 0 as long as only replay has taken place, so that delays
+    /// count as not over yet.
+    pub(crate) now: Tick,
+    pub(crate) store: Store,
+    pub(crate) lanes: Lanes,
+    pub(crate) dependencies: Dependencies,
+    pub(crate) timers: Timers,
+    /// Which task holds each slot that is taken.
+    pub(crate) slots: BTreeMap<u32, TaskKey>,
+    pub(crate) all_paused: bool,
+    /// Gates outside of the scheduler that are closed, with their reasons.
+    pub(crate) gates: BTreeMap<&'static str, String>,
+    /// How many tasks stand in each state, by `State as usize`.
+    pub(crate) counts: [usize; State::ALL.len()],
+    /// Pending tasks that may wait in vain; looked through at the end of each `apply`.
+    pub(crate) doomed: BTreeSet<TaskKey>,
+}
 
 impl Scheduler {
     /// An empty scheduler.
-    pub fn new(_limits: Limits) -> Self {
-        todo!()
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            now: Tick(0),
+            store: Store::default(),
+            lanes: Lanes::new(limits),
+            dependencies: Dependencies::default(),
+            timers: Timers::default(),
+            slots: BTreeMap::new(),
+            all_paused: false,
+            gates: BTreeMap::new(),
+            counts: [0; State::ALL.len()],
+            doomed: BTreeSet::new(),
+        }
     }
-    /// Takes in one input and fills the free slots (except when restoring). On refusal nothing has changed.
-    pub fn apply(&mut self, _now: Tick, _input: Input) -> Result<Vec<Action>, Refusal> {
-        todo!()
+
+    /// Takes in one input, lets the time pass up to `now` and fills the free slots. The input
+    /// comes first: a task that is cancelled at the very moment its start-by runs out has been
+    /// cancelled.
+    ///
+    /// # Errors
+    /// The refusal says why the input cannot be taken in; nothing has changed then.
+    pub fn apply(&mut self, now: Tick, input: Input) -> Result<Vec<Action>, Refusal> {
+        let now = now.max(self.now);
+        let mut actions = Vec::new();
+        self.absorb(now, input, &mut actions)?;
+        self.settle(now, &mut actions);
+        self.fill_slots(&mut actions);
+        Ok(actions)
     }
+
     /// Whether this submission would be accepted (dependencies known, number free).
-    pub fn check(&self, _submission: &Submission) -> Result<(), Refusal> {
-        todo!()
+    ///
+    /// # Errors
+    /// The refusal that `Input::Submit` would meet with.
+    pub fn check(&self, submission: &Submission) -> Result<(), Refusal> {
+        if self.store.contains(submission.key) {
+            return Err(Refusal::Exists(submission.key));
+        }
+        self.check_dependencies(submission.key, &submission.after)
     }
-    /// Replay: a submission from the journal; decides nothing.
-    pub fn replay_submission(&mut self, _submission: Submission) -> Result<(), Refusal> {
-        todo!()
+
+    /// Each input is checked in full before it changes anything.
+    fn absorb(
+        &mut self,
+        now: Tick,
+        input: Input,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        match input {
+            Input::Tick => {}
+            Input::Submit(submission) => {
+                self.check(&submission)?;
+                self.admit(*submission);
+            }
+            Input::Cancel(key) => self.cancel(key, actions)?,
+            Input::Hold(key) => self.change(key, Change::Held, actions)?,
+            Input::Release(key) => self.change(key, Change::Released, actions)?,
+            Input::Edit(key, edit) => self.edit(key, edit, actions)?,
+            Input::Suspend(key) => self.suspend(key, actions)?,
+            Input::Continue(key) => {
+                self.change(key, Change::Continued, actions)?;
+                actions.push(Action::Continue(key, self.attempt_of(key)));
+            }
+            Input::Revive(key) => self.change(key, Change::Revived, actions)?,
+            Input::Exited {
+                key,
+                attempt,
+                state,
+                reason,
+            } => self.exited(now, (key, attempt), (state, reason), actions)?,
+            Input::NotStarted {
+                key,
+                attempt,
+                not_before,
+            } => self.not_started((key, attempt), not_before, actions)?,
+            Input::Forget(key) => self.forget(key)?,
+            Input::Pause(workspace) => self.replay_pause(workspace, true),
+            Input::Resume(workspace) => self.replay_pause(workspace, false),
+            Input::CloseGate(gate, why) => {
+                self.gates.insert(gate, why);
+            }
+            Input::OpenGate(gate) => {
+                self.gates.remove(gate);
+            }
+            Input::SetLimits(limits) => self.set_limits(limits),
+        }
+        Ok(())
     }
-    /// Replay: a task from a snapshot. Dependencies may name tasks that come later or were removed.
-    pub fn restore(&mut self, _task: Task) {
-        todo!()
+
+    /// Takes the change in and records it, if the table allows it.
+    fn change(
+        &mut self,
+        key: TaskKey,
+        change: Change,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        match self.step(key, &change) {
+            Ok(()) => {
+                actions.push(Action::Record(key, change));
+                Ok(())
+            }
+            Err(illegal) => Err(match illegal.from {
+                Some(state) => Refusal::WrongState(key, state),
+                None => Refusal::Unknown(key),
+            }),
+        }
     }
-    /// Replay: a change from the journal, through the same table as live changes; decides nothing.
-    pub fn replay(&mut self, _key: TaskKey, _change: &Change) -> Result<(), IllegalChange> {
-        todo!()
+
+    /// The number of the newest attempt.
+    fn attempt_of(&self, key: TaskKey) -> u32 {
+        self.store.get(key).map_or(0, |entry| entry.attempts)
     }
-    /// Replay: an ended task was removed (retention).
-    pub fn replay_forget(&mut self, _key: TaskKey) {
-        todo!()
+
+    fn cancel(&mut self, key: TaskKey, actions: &mut Vec<Action>) -> Result<(), Refusal> {
+        let entry = *self.store.get(key).ok_or(Refusal::Unknown(key))?;
+        if !entry.state.is_active() {
+            let state = State::Cancelled;
+            let reason = Reason::Cancelled;
+            return self.change(key, Change::Ended { state, reason }, actions);
+        }
+        // Asking again repeats the stop, in case the first one was lost, but not the record.
+        if !entry.stopping {
+            self.change(key, Change::StopRequested, actions)?;
+        }
+        actions.push(Action::Stop(key, entry.attempts));
+        Ok(())
     }
-    /// Replay: a pause (`true`) or resume of a workspace, or of all.
-    pub fn replay_pause(&mut self, _workspace: Option<Arc<str>>, _paused: bool) {
-        todo!()
+
+    fn suspend(&mut self, key: TaskKey, actions: &mut Vec<Action>) -> Result<(), Refusal> {
+        let entry = *self.store.get(key).ok_or(Refusal::Unknown(key))?;
+        if entry.stopping {
+            // A stopped process could not act on the signal that asks it to end.
+            return Err(Refusal::WrongState(key, entry.state));
+        }
+        self.change(key, Change::Suspended, actions)?;
+        actions.push(Action::Suspend(key, entry.attempts));
+        Ok(())
     }
-    /// When `Input::Tick` is needed next: a delay or a start-by that runs out.
-    pub fn next_wake(&self) -> Option<Tick> {
-        todo!()
+
+    fn edit(&mut self, key: TaskKey, edit: Edit, actions: &mut Vec<Action>) -> Result<(), Refusal> {
+        if !self.store.contains(key) {
+            return Err(Refusal::Unknown(key));
+        }
+        if let Some(after) = &edit.after {
+            self.check_dependencies(key, after)?;
+        }
+        self.change(key, Change::Edited(edit), actions)
     }
-    /// Where one task stands (cheap).
-    pub fn state(&self, _key: TaskKey) -> Option<State> {
-        todo!()
+
+    fn check_dependencies(&self, key: TaskKey, after: &[Dependency]) -> Result<(), Refusal> {
+        for dependency in after {
+            if dependency.key != key && !self.store.contains(dependency.key) {
+                return Err(Refusal::UnknownDependency(key, dependency.key));
+            }
+        }
+        match self.dependencies.cycle(key, after) {
+            Some(path) => Err(Refusal::Cycle(path)),
+            None => Ok(()),
+        }
     }
-    /// One task, put together from the compact form it is kept in.
-    pub fn task(&self, _key: TaskKey) -> Option<Task> {
-        todo!()
+
+    fn exited(
+        &mut self,
+        now: Tick,
+        (key, attempt): (TaskKey, u32),
+        (state, reason): (State, Reason),
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        if reason == Reason::NotStarted {
+            return self.not_started((key, attempt), None, actions);
+        }
+        let Some(entry) = self.store.get(key).filter(|entry| entry.runs(attempt)) else {
+            return Ok(());
+        };
+        let seed = self.limits().jitter_seed;
+        let change = match retry_at(now, key, entry, (state, reason), seed) {
+            Some(again) => Change::Requeued {
+                cause: Requeue::Retry,
+                reason,
+                not_before: Some(again),
+            },
+            None => Change::Ended { state, reason },
+        };
+        self.change(key, change, actions)
     }
-    /// All tasks in the order of their numbers, from `from` on.
-    pub fn tasks_from(&self, _from: TaskKey) -> Box<dyn Iterator<Item = Task> + '_> {
-        todo!()
+
+    fn not_started(
+        &mut self,
+        (key, attempt): (TaskKey, u32),
+        not_before: Option<Tick>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        let Some(entry) = self.store.get(key).filter(|entry| entry.runs(attempt)) else {
+            return Ok(());
+        };
+        let change = if entry.stopping {
+            // The user took it back in the meantime.
+            Change::Ended {
+                state: State::Cancelled,
+                reason: Reason::Cancelled,
+            }
+        } else {
+            Change::Requeued {
+                cause: Requeue::Free,
+                reason: Reason::NotStarted,
+                not_before,
+            }
+        };
+        self.change(key, change, actions)
     }
-    /// How many tasks stand in each state.
-    pub fn count(&self, _state: State) -> usize {
-        todo!()
+
+    fn forget(&mut self, key: TaskKey) -> Result<(), Refusal> {
+        let entry = self.store.get(key).ok_or(Refusal::Unknown(key))?;
+        if entry.state.is_active() {
+            return Err(Refusal::WrongState(key, entry.state));
+        }
+        if let Some(dependent) = self.dependencies.dependents(key).next() {
+            return Err(Refusal::WaitedFor(key, dependent));
+        }
+        self.remove(key);
+        Ok(())
     }
-    /// Running, paused or waiting tasks (those that hold a slot).
-    pub fn active(&self) -> Box<dyn Iterator<Item = Task> + '_> {
-        todo!()
+
+    fn set_limits(&mut self, limits: Limits) {
+        let aging_step_ms = limits.aging_step_ms;
+        let store = &self.store;
+        self.lanes.set_limits(limits, |key| {
+            let entry = store.get(key).expect("a queued task is in the store");
+            Place::new(key, entry, aging_step_ms)
+        });
     }
-    /// The limits in force.
-    pub fn limits(&self) -> &Limits {
-        todo!()
+
+    /// Lets the time pass: ends delays, skips what can no longer run.
+    fn settle(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        self.now = now;
+        while let Some(key) = self.timers.delays.due(now) {
+            self.reconsider(key);
+        }
+        while let Some(key) = self.timers.deadlines.due(now) {
+            self.skip(key, Reason::QueueTime, actions);
+        }
+        // Skipping one task may doom the next one down the chain.
+        while let Some(key) = self.doomed.pop_first() {
+            let pending = self.state(key).is_some_and(State::is_pending);
+            let hopeless = self.dependencies.hopeless(key, &self.store);
+            if let (true, Some(other)) = (pending, hopeless) {
+                self.skip(key, Reason::Dependency(other), actions);
+            }
+        }
     }
-    /// Paused scopes: `None` is everything.
-    pub fn paused(&self) -> Box<dyn Iterator<Item = Option<Arc<str>>> + '_> {
-        todo!()
+
+    fn skip(&mut self, key: TaskKey, reason: Reason, actions: &mut Vec<Action>) {
+        let state = State::Skipped;
+        self.change(key, Change::Ended { state, reason }, actions)
+            .expect("a pending task can always be skipped");
     }
-    /// Whether some other task that has not ended waits for it.
-    pub fn is_waited_for(&self, _key: TaskKey) -> bool {
-        todo!()
+
+    fn fill_slots(&mut self, actions: &mut Vec<Action>) {
+        while self.may_start() {
+            let Some(key) = self.lanes.best_open() else {
+                return;
+            };
+            let slot = self.lowest_free_slot();
+            let attempt = self.attempt_of(key) + 1;
+            self.change(key, Change::Started { attempt, slot }, actions)
+                .expect("a queued task can be started in a free slot");
+            actions.push(Action::Start { key, attempt, slot });
+        }
     }
-    /// Why a task waits.
-    pub fn explain(&self, _now: Tick, _key: TaskKey) -> Option<Explanation> {
-        todo!()
+
+    fn may_start(&self) -> bool {
+        !self.all_paused && self.gates.is_empty() && self.slots.len() < self.limits().slots as usize
     }
-    /// Each closed gate that holds up every queued task, for `status`.
-    pub fn blocked_by(&self, _now: Tick) -> Vec<GateReport> {
-        todo!()
-    }
-    /// Panics, saying what is wrong, if the parts of the state contradict each other. For tests.
-    pub fn check_invariants(&self) {
-        todo!()
+
+    /// Also below the number of slots whenever fewer than that are taken.
+    pub(crate) fn lowest_free_slot(&self) -> u32 {
+        let taken = self.slots.keys().copied();
+        let gap = (0..).zip(taken).find(|(expected, taken)| expected != taken);
+        gap.map_or(self.slots.len() as u32, |(free, _)| free)
     }
 }

@@ -1,5 +1,7 @@
 //! The states of a task and the one table that says which change leads from where to where.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -33,6 +35,149 @@ pub enum State {
     Skipped,
     /// Its attempt vanished without an outcome.
     Lost,
+}
+
+impl State {
+    /// Every state, in the order of the variants.
+    pub const ALL: [Self; 12] = [
+        Self::Delayed,
+        Self::Blocked,
+        Self::Held,
+        Self::Queued,
+        Self::Running,
+        Self::Paused,
+        Self::Waiting,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Skipped,
+        Self::Lost,
+    ];
+
+    /// Its name as it is written in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delayed => "delayed",
+            Self::Blocked => "blocked",
+            Self::Held => "held",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Whether no attempt runs and one may still come. (`waiting` is not meant: there an attempt
+    /// waits for an answer.)
+    #[must_use]
+    pub fn is_pending(self) -> bool {
+        matches!(
+            self,
+            Self::Delayed | Self::Blocked | Self::Held | Self::Queued
+        )
+    }
+
+    /// Whether an attempt holds a slot.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Waiting)
+    }
+
+    /// Whether the task is over.
+    #[must_use]
+    pub fn is_end(self) -> bool {
+        !self.is_pending() && !self.is_active()
+    }
+
+    /// The one table: where `change` leads from here; `None` if it cannot happen here. Live use
+    /// and replay both go through it. No arm is a wildcard, so that a new state or a new change
+    /// does not compile until every pair has been thought about.
+    pub(crate) fn after(self, change: &Change) -> Option<Next> {
+        use Change as C;
+        use State::{
+            Blocked, Cancelled, Delayed, Failed, Held, Lost, Paused, Queued, Running, Skipped,
+            Succeeded, Waiting,
+        };
+        match (self, change) {
+            // In replay nobody knows the time, so a delay that was over when the attempt started
+            // still counts there.
+            (Queued | Delayed, C::Started { .. }) => Some(Next::Is(Running)),
+            (Blocked | Held | Running | Paused | Waiting, C::Started { .. }) => None,
+
+            (Running | Paused | Waiting, C::StopRequested) => Some(Next::Is(self)),
+            (Delayed | Blocked | Held | Queued, C::StopRequested) => None,
+
+            (Running | Waiting, C::Suspended) => Some(Next::Is(Paused)),
+            (Delayed | Blocked | Held | Queued | Paused, C::Suspended) => None,
+
+            (Paused, C::Continued) => Some(Next::Is(Running)),
+            (Delayed | Blocked | Held | Queued | Running | Waiting, C::Continued) => None,
+
+            (Running | Paused | Waiting, C::Requeued { .. }) => Some(Next::Pending),
+            (Delayed | Blocked | Held | Queued, C::Requeued { .. }) => None,
+
+            (Delayed | Blocked | Held | Queued, C::Ended { state, .. }) => match state {
+                Cancelled | Skipped => Some(Next::Is(*state)),
+                Succeeded | Failed | Lost => None,
+                Delayed | Blocked | Held | Queued | Running | Paused | Waiting => None,
+            },
+            (Running | Paused | Waiting, C::Ended { state, .. }) => match state {
+                Succeeded | Failed | Cancelled | Lost => Some(Next::Is(*state)),
+                Skipped => None,
+                Delayed | Blocked | Held | Queued | Running | Paused | Waiting => None,
+            },
+
+            (Delayed | Blocked | Queued, C::Held) => Some(Next::Pending),
+            (Held | Running | Paused | Waiting, C::Held) => None,
+
+            (Held, C::Released) => Some(Next::Pending),
+            (Delayed | Blocked | Queued | Running | Paused | Waiting, C::Released) => None,
+
+            (Delayed | Blocked | Held | Queued, C::Edited(_)) => Some(Next::Pending),
+            // What a running attempt has waited for cannot be changed any more.
+            (Running | Paused | Waiting, C::Edited(edit)) => {
+                (edit.after.is_none() && edit.not_before.is_none()).then_some(Next::Is(self))
+            }
+
+            (Succeeded | Failed | Cancelled | Skipped | Lost, C::Revived) => Some(Next::Pending),
+            (Delayed | Blocked | Held | Queued | Running | Paused | Waiting, C::Revived) => None,
+
+            (
+                Succeeded | Failed | Cancelled | Skipped | Lost,
+                C::Started { .. }
+                | C::StopRequested
+                | C::Suspended
+                | C::Continued
+                | C::Requeued { .. }
+                | C::Ended { .. }
+                | C::Held
+                | C::Released
+                | C::Edited(_),
+            ) => None,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+/// Where a change leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// To this state.
+    Is(State),
+    /// To `held`, `blocked`, `delayed` or `queued`: whichever of them the task's facts say, the
+    /// first of these that applies.
+    Pending,
 }
 
 /// Why a task ended as it did.
@@ -116,7 +261,7 @@ pub enum Change {
 
 /// The table has no such change: a bug in the caller, or a damaged journal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("task {} is {from:?}: it cannot take {change:?}", key.0)]
+#[error("task {} is {}: it cannot take {change:?}", key.0, from.map_or("unknown", State::name))]
 pub struct IllegalChange {
     /// The task.
     pub key: TaskKey,
@@ -125,3 +270,7 @@ pub struct IllegalChange {
     /// What was to happen.
     pub change: Change,
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

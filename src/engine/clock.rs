@@ -13,7 +13,7 @@ const AHEAD_MAX_MS: u64 = 60 * 60 * 1000;
 
 /// Tells the time in [`Tick`]s.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(super) struct Clock {
     anchor: Tick,
     anchored_at: Duration,
 }
@@ -22,7 +22,7 @@ impl Clock {
     /// A clock that shows the wall's time now, or `newest` (the newest moment in the journal) if
     /// the wall is a little behind it.
     #[must_use]
-    pub fn start(newest: Tick) -> Self {
+    pub(super) fn start(newest: Tick) -> Self {
         let wall = wall();
         let ahead = newest.ms_since(wall);
         if ahead > AHEAD_MAX_MS {
@@ -34,7 +34,7 @@ impl Clock {
 
     /// Now.
     #[must_use]
-    pub fn now(&self) -> Tick {
+    pub(super) fn now(&self) -> Tick {
         let elapsed = crate::platform::since_boot().saturating_sub(self.anchored_at);
         self.anchor.plus_ms(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
     }

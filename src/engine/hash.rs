@@ -4,7 +4,7 @@ use std::io;
 
 /// FNV-1a, 64 bits, as something that can be written to.
 #[derive(Clone, Copy, Debug)]
-pub struct StableHash(u64);
+pub(super) struct StableHash(u64);
 
 impl Default for StableHash {
     fn default() -> Self {
@@ -15,7 +15,7 @@ impl Default for StableHash {
 impl StableHash {
     /// The hash of some bytes.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> u64 {
+    pub(super) fn of(bytes: &[u8]) -> u64 {
         let mut hash = Self::default();
         hash.feed(bytes);
         hash.0
@@ -23,7 +23,7 @@ impl StableHash {
 
     /// The hash of a value's JSON.
     #[must_use]
-    pub fn of_json(value: &impl serde::Serialize) -> u64 {
+    pub(super) fn of_json(value: &impl serde::Serialize) -> u64 {
         let mut hash = Self::default();
         serde_json::to_writer(&mut hash, value).expect("a hash takes every byte, and our types are always JSON");
         hash.0
@@ -31,12 +31,12 @@ impl StableHash {
 
     /// The hash of what was fed so far.
     #[must_use]
-    pub fn finish(self) -> u64 {
+    pub(super) fn finish(self) -> u64 {
         self.0
     }
 
     /// Adds some bytes.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }

@@ -40,7 +40,7 @@ use self::views::Views;
 use self::watchers::Watchers;
 use crate::config::Config;
 use crate::executor::{Executor, Report};
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::protocol::{Answer, DaemonInfo, ErrorAnswer, Event, Message, Subscribe};
 use crate::worker::Profiles;
 
@@ -103,7 +103,7 @@ pub struct Parts {
     /// `status.json`.
     pub status_file: PathBuf,
     /// The daemon's own environment: what a task gets that brings none.
-    pub environment: Variables,
+    pub environment: std::collections::BTreeMap<String, String>,
     /// Who we are.
     pub info: DaemonInfo,
 }
@@ -183,14 +183,13 @@ impl Engine {
     }
 
     /// Runs until it is told to end. Workers go on after it.
-    pub async fn run(mut self) -> Result<(), JournalError> {
+    pub async fn run(mut self) {
         self.adopt();
         while !self.is_over() {
             let round = self.next_round().await;
             self.play(round);
         }
         self.status_file.remove();
-        Ok(())
     }
 
     fn is_over(&self) -> bool {

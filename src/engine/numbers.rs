@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The next number to give, and the ranges set aside and not used yet.
 #[derive(Clone, Debug)]
-pub struct Numbers {
+pub(super) struct Numbers {
     next: u64,
     /// First to last, inclusive; ranges never touch each other's numbers.
     reserved: BTreeMap<u64, u64>,
@@ -19,36 +19,36 @@ impl Default for Numbers {
 impl Numbers {
     /// The number that will be given next.
     #[must_use]
-    pub fn next(&self) -> u64 {
+    pub(super) fn next(&self) -> u64 {
         self.next
     }
 
     /// Gives it.
-    pub fn take_next(&mut self) -> u64 {
+    pub(super) fn take_next(&mut self) -> u64 {
         self.next += 1;
         self.next - 1
     }
 
     /// Sets a range aside.
-    pub fn reserve(&mut self, first: u64, last: u64) {
+    pub(super) fn reserve(&mut self, first: u64, last: u64) {
         self.reserved.insert(first, last);
         self.next = self.next.max(last + 1);
     }
 
     /// The range that the next `count` numbers make.
     #[must_use]
-    pub fn peek(&self, count: u64) -> (u64, u64) {
+    pub(super) fn peek(&self, count: u64) -> (u64, u64) {
         (self.next, self.next + count - 1)
     }
 
     /// Whether a number was set aside and is still unused.
     #[must_use]
-    pub fn is_reserved(&self, number: u64) -> bool {
+    pub(super) fn is_reserved(&self, number: u64) -> bool {
         self.reserved.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
     }
 
     /// A task took this number.
-    pub fn used(&mut self, number: u64) {
+    pub(super) fn used(&mut self, number: u64) {
         self.next = self.next.max(number + 1);
         let Some((&first, &last)) = self.reserved.range(..=number).next_back() else { return };
         if number > last {
@@ -65,12 +65,12 @@ impl Numbers {
 
     /// For a snapshot.
     #[must_use]
-    pub fn reserved(&self) -> Vec<(u64, u64)> {
+    pub(super) fn reserved(&self) -> Vec<(u64, u64)> {
         self.reserved.iter().map(|(first, last)| (*first, *last)).collect()
     }
 
     /// From a snapshot.
-    pub fn restore(&mut self, next: u64, reserved: &[(u64, u64)]) {
+    pub(super) fn restore(&mut self, next: u64, reserved: &[(u64, u64)]) {
         self.next = self.next.max(next);
         self.reserved.extend(reserved.iter().copied());
     }

@@ -4,10 +4,9 @@ use wezterm_parallel_scheduler::{Input, TaskKey, Tick};
 
 use super::batch::{Batch, Control, Reply};
 use super::{Engine, JOURNAL_GATE};
-use crate::executor::{AttemptId, Launch, Report, StopPlan};
+use crate::executor::{AttemptId, Exit, Launch, Report, StopPlan};
 use crate::journal::Record;
-use crate::platform::signal_number;
-use crate::protocol::Answer;
+use crate::config::parse_signal;
 use crate::worker::{attempt_folder, Job};
 
 /// SIGKILL follows the first signal after this long, unless the profile says otherwise.
@@ -124,8 +123,10 @@ impl Engine {
 
     fn start(&mut self, id: AttemptId) {
         let Some(launch) = self.launch(id) else {
-            let why = "its environment or worker profile is not there any more".to_owned();
-            self.own_reports.push(Report::NotStarted(id, why));
+            let why = "its worker profile is not in the config any more: add it again, then retry the task".to_owned();
+            let now = self.clock.now().0;
+            let exit = Exit { spawn_error: Some(why), started_at_ms: now, ended_at_ms: now, ..Exit::default() };
+            self.own_reports.push(Report::Ended(id, exit));
             return;
         };
         tracing::debug!(task = id.key.0, attempt = id.attempt, "start");
@@ -170,10 +171,10 @@ impl Engine {
     pub(super) fn stop_plan(&self, key: TaskKey) -> StopPlan {
         let task = self.scheduler.task(key);
         let settings = task.and_then(|task| self.profiles.config(&task.submission.lane.worker).cloned());
-        let signal = settings.as_ref().and_then(|settings| settings.stop_signal.as_deref()).and_then(signal_number);
+        let signal = settings.as_ref().and_then(|settings| settings.stop_signal.as_deref()).and_then(parse_signal);
         let grace = settings.and_then(|settings| settings.stop_grace);
         StopPlan {
-            signal: signal.unwrap_or_else(|| signal_number("TERM").expect("every system has TERM")),
+            signal: signal.unwrap_or_else(|| parse_signal("TERM").expect("every system has TERM")),
             grace_ms: grace.map_or(STOP_GRACE_MS, |grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)),
         }
     }

@@ -9,8 +9,10 @@ use crate::executor::{AttemptId, Exit, Found, Report};
 use crate::journal::Record;
 use crate::worker::{attempt_folder, judge_exit, Verdict};
 
-/// An attempt that could not be launched is tried again this much later.
+/// An attempt that could not be launched is tried again this much later, doubled each time …
 const LAUNCH_RETRY_MS: u64 = 1_000;
+/// … up to this many times: 64 seconds.
+const LAUNCH_DOUBLINGS_MAX: usize = 6;
 
 impl Engine {
     /// Takes in what became of an attempt.
@@ -72,9 +74,16 @@ impl Engine {
             return Input::Exited { key, attempt, state: State::Cancelled, reason: Reason::Cancelled };
         }
         if verdict.reason == Reason::NotStarted {
-            return Input::NotStarted { key, attempt, not_before: Some(now.plus_ms(LAUNCH_RETRY_MS)) };
+            return Input::NotStarted { key, attempt, not_before: Some(now.plus_ms(self.launch_retry_ms(key))) };
         }
         Input::Exited { key, attempt, state: verdict.state, reason: verdict.reason }
+    }
+
+    /// How long to wait after a launch that failed, given how many failed before it in a row.
+    fn launch_retry_ms(&self, key: TaskKey) -> u64 {
+        let attempts = self.store.get(key).map_or(&[][..], |entry| &entry.attempts);
+        let failed = attempts.iter().rev().take_while(|attempt| attempt.outcome.as_deref() == Some("not_started")).count();
+        LAUNCH_RETRY_MS << failed.saturating_sub(1).min(LAUNCH_DOUBLINGS_MAX)
     }
 
     /// Hands an input that cannot be refused to the scheduler.

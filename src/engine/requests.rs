@@ -8,7 +8,7 @@ use super::views::{is_active, is_end, state_name};
 use super::{errors, Ending, Engine, SHUTDOWN_GATE};
 use crate::executor::StopPlan;
 use crate::journal::Record;
-use crate::platform::signal_number;
+use crate::config::parse_signal;
 use crate::protocol::{
     Answer, Cancel, Changed, Clean, EditTask, EnvironmentStored, ErrorAnswer, Event, Filter, Ids, Message, Reserved,
     Retry, StatusAnswer, StatusUpdate, Subscribe, TaskQueue,
@@ -213,7 +213,7 @@ impl Engine {
 
     fn cancel(&mut self, now: Tick, cancel: &Cancel, batch: &mut Batch) -> Answered {
         let signal = match &cancel.signal {
-            Some(name) => Some(signal_number(name).ok_or_else(|| {
+            Some(name) => Some(parse_signal(name).ok_or_else(|| {
                 errors::invalid(format!("there is no signal '{name}'"), "give a name such as INT, TERM, HUP, KILL, or a number")
             })?),
             None => None,

@@ -15,7 +15,7 @@ use crate::journal::{AttemptImage, Spec};
 
 /// One task's spec and attempts.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// What was submitted.
     pub spec: Spec,
     /// Its attempts, oldest first.
@@ -26,7 +26,7 @@ pub struct Entry {
 
 /// Every task that has not been removed, and every id that was ever used.
 #[derive(Debug, Default)]
-pub struct Store {
+pub(super) struct Store {
     entries: BTreeMap<TaskKey, Box<Entry>>,
     names: HashMap<Box<str>, TaskKey>,
     /// Hashes of ids whose tasks were removed. Eight bytes each, kept for good: an id is never reused.
@@ -42,7 +42,7 @@ pub struct Store {
 
 /// What an id that a client chose stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdUse {
+pub(super) enum IdUse {
     /// A task that exists.
     Task(TaskKey),
     /// A number set aside for a client: free to use.
@@ -56,7 +56,7 @@ pub enum IdUse {
 impl Store {
     /// The task with this id.
     #[must_use]
-    pub fn find(&self, id: &str) -> Option<TaskKey> {
+    pub(super) fn find(&self, id: &str) -> Option<TaskKey> {
         if let Some(key) = self.names.get(id) {
             return Some(*key);
         }
@@ -66,7 +66,7 @@ impl Store {
 
     /// What a client's own id stands for.
     #[must_use]
-    pub fn id_use(&self, id: &str) -> IdUse {
+    pub(super) fn id_use(&self, id: &str) -> IdUse {
         if let Some(key) = self.find(id) {
             return IdUse::Task(key);
         }
@@ -81,7 +81,7 @@ impl Store {
     }
 
     /// The next number that no client has taken as a name.
-    pub fn next_key(&mut self) -> TaskKey {
+    pub(super) fn next_key(&mut self) -> TaskKey {
         loop {
             let number = self.numbers.take_next();
             let name = number.to_string();
@@ -92,7 +92,7 @@ impl Store {
     }
 
     /// Adds a task. Strings that many tasks share are kept once.
-    pub fn insert(&mut self, key: TaskKey, mut spec: Spec, attempts: Vec<AttemptImage>) {
+    pub(super) fn insert(&mut self, key: TaskKey, mut spec: Spec, attempts: Vec<AttemptImage>) {
         self.numbers.used(key.0);
         spec.cwd = self.intern(&spec.cwd);
         spec.label = spec.label.take().map(|label| self.intern(&label));
@@ -104,7 +104,7 @@ impl Store {
     }
 
     /// Replaces a task's spec.
-    pub fn respecify(&mut self, key: TaskKey, mut spec: Spec) {
+    pub(super) fn respecify(&mut self, key: TaskKey, mut spec: Spec) {
         spec.cwd = self.intern(&spec.cwd);
         spec.label = spec.label.take().map(|label| self.intern(&label));
         if let Some(entry) = self.entries.get_mut(&key) {
@@ -115,7 +115,7 @@ impl Store {
     }
 
     /// A string that is kept once, however many tasks carry it.
-    pub fn intern(&mut self, text: &str) -> Arc<str> {
+    pub(super) fn intern(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.strings.get(text) {
             return Arc::clone(known);
         }
@@ -126,29 +126,29 @@ impl Store {
 
     /// One task.
     #[must_use]
-    pub fn get(&self, key: TaskKey) -> Option<&Entry> {
+    pub(super) fn get(&self, key: TaskKey) -> Option<&Entry> {
         self.entries.get(&key).map(Box::as_ref)
     }
 
     /// One task, to change.
-    pub fn get_mut(&mut self, key: TaskKey) -> Option<&mut Entry> {
+    pub(super) fn get_mut(&mut self, key: TaskKey) -> Option<&mut Entry> {
         self.entries.get_mut(&key).map(Box::as_mut)
     }
 
     /// All tasks in the order of their keys, from `from` on.
-    pub fn from(&self, from: TaskKey) -> impl Iterator<Item = (TaskKey, &Entry)> {
+    pub(super) fn from(&self, from: TaskKey) -> impl Iterator<Item = (TaskKey, &Entry)> {
         self.entries.range(from..).map(|(key, entry)| (*key, entry.as_ref()))
     }
 
     /// How many tasks there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// The id of a task, as a person knows it.
     #[must_use]
-    pub fn id(&self, key: TaskKey) -> String {
+    pub(super) fn id(&self, key: TaskKey) -> String {
         match self.entries.get(&key).and_then(|entry| entry.spec.name.as_deref()) {
             Some(name) => name.to_owned(),
             None => key.0.to_string(),
@@ -156,7 +156,7 @@ impl Store {
     }
 
     /// Removes a task; its id stays used. The id's hash, if a client had chosen it.
-    pub fn remove(&mut self, key: TaskKey) -> Option<u64> {
+    pub(super) fn remove(&mut self, key: TaskKey) -> Option<u64> {
         let name = self.take(key)?.spec.name?;
         let hash = StableHash::of(name.as_bytes());
         self.spent.insert(hash);
@@ -164,7 +164,7 @@ impl Store {
     }
 
     /// Takes back a task that was never acknowledged; its id is free again.
-    pub fn withdraw(&mut self, key: TaskKey) {
+    pub(super) fn withdraw(&mut self, key: TaskKey) {
         let Some(entry) = self.take(key) else { return };
         if entry.spec.name.is_none() {
             self.numbers.reserve(key.0, key.0);
@@ -182,7 +182,7 @@ impl Store {
     }
 
     /// The task ended at this moment: retention counts from here.
-    pub fn mark_ended(&mut self, key: TaskKey, at: Tick) {
+    pub(super) fn mark_ended(&mut self, key: TaskKey, at: Tick) {
         self.mark_active(key);
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.ended_at = Some(at);
@@ -191,30 +191,30 @@ impl Store {
     }
 
     /// The task has not ended, or no longer.
-    pub fn mark_active(&mut self, key: TaskKey) {
+    pub(super) fn mark_active(&mut self, key: TaskKey) {
         if let Some(at) = self.entries.get_mut(&key).and_then(|entry| entry.ended_at.take()) {
             self.ended.remove(&(at, key));
         }
     }
 
     /// Ended tasks, the longest ended first.
-    pub fn ended(&self) -> impl DoubleEndedIterator<Item = (Tick, TaskKey)> + '_ {
+    pub(super) fn ended(&self) -> impl DoubleEndedIterator<Item = (Tick, TaskKey)> + '_ {
         self.ended.iter().copied()
     }
 
     /// How many tasks have ended.
     #[must_use]
-    pub fn ended_len(&self) -> usize {
+    pub(super) fn ended_len(&self) -> usize {
         self.ended.len()
     }
 
     /// Hashes of ids that must never be used again, for a snapshot.
-    pub fn spent(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(super) fn spent(&self) -> impl Iterator<Item = u64> + '_ {
         self.spent.iter().copied()
     }
 
     /// Takes them from the journal.
-    pub fn restore_spent(&mut self, hashes: Vec<u64>) {
+    pub(super) fn restore_spent(&mut self, hashes: Vec<u64>) {
         self.spent.extend(hashes);
     }
 }

@@ -1,0 +1,226 @@
+//! The daemon: puts journal, executor, engine and server together, and runs them until told to end.
+//!
+//! Ending is never more than stopping to look: workers belong to their shims, and what was
+//! acknowledged is in the journal. SIGKILL, a planned restart and an upgrade are the same path.
+
+mod connection;
+mod lock;
+mod server;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use thiserror::Error;
+use tokio::signal::unix::{signal, SignalKind};
+use tokio::sync::{mpsc, watch};
+
+use self::lock::{Lock, LockError};
+use self::server::{Reload, Settings};
+use crate::config::{ensure_private_dir, Config, ConfigError, Loaded, Paths};
+use crate::engine::{self, Command, Engine, Parts};
+use crate::executor::{ExecutorOptions, ProcessExecutor};
+use crate::journal::{self, JournalError};
+use crate::logging::{self, LogTarget};
+use crate::protocol::DaemonInfo;
+
+/// How the daemon is started.
+#[derive(Clone, Debug)]
+pub struct DaemonOptions {
+    /// Where everything is.
+    pub paths: Paths,
+    /// The config file, if another than the usual one.
+    pub config: Option<PathBuf>,
+    /// In the background: a session of its own, and a log file.
+    pub detach: bool,
+}
+
+/// Why a daemon could not start or go on.
+#[derive(Debug, Error)]
+pub enum DaemonError {
+    /// Another one has the lock.
+    #[error("a daemon is running already{}", .pid.map(|pid| format!(", as process {pid}")).unwrap_or_default())]
+    AlreadyRunning {
+        /// Its process, if it says so.
+        pid: Option<u32>,
+    },
+    /// The config is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The journal cannot be loaded.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Something on the system is in the way.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+impl DaemonError {
+    fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// Runs the daemon until it is told to end.
+///
+/// # Errors
+/// When it cannot start: see [`DaemonError`]. Once it runs, faults are answered and logged instead.
+pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
+    let paths = &options.paths;
+    ensure_private_dir(&paths.data)?;
+    ensure_private_dir(&paths.runtime)?;
+    if options.detach {
+        // It fails only for a process that leads a group already, which is as good.
+        let _ = rustix::process::setsid();
+    }
+    let _lock = Lock::take(&paths.daemon_lock).map_err(|error| match error {
+        LockError::Held { pid } => DaemonError::AlreadyRunning { pid },
+        LockError::Io(source) => DaemonError::Io { what: format!("the lock {}", paths.daemon_lock.display()), source },
+    })?;
+    let loaded = load_config(options)?;
+    let target = if options.detach { LogTarget::File(&paths.log_file) } else { LogTarget::Stderr };
+    let _log = logging::start(target, &loaded.config.log).map_err(DaemonError::io("the log"))?;
+    let listener = server::bind(&paths.socket).map_err(DaemonError::io(format!("the socket {}", paths.socket.display())))?;
+    let ended = serve(options, loaded, listener);
+    // Whoever comes next makes its own; a stale one would only cost it a failed connect.
+    let _ = std::fs::remove_file(&paths.socket);
+    tracing::info!("the daemon ends; workers go on");
+    ended
+}
+
+fn load_config(options: &DaemonOptions) -> Result<Loaded, ConfigError> {
+    Config::load(options.config.as_deref(), std::env::vars(), &options.paths)
+}
+
+/// Loads the journal, starts the engine on a thread of its own, and serves until it ends.
+fn serve(options: &DaemonOptions, loaded: Loaded, listener: std::os::unix::net::UnixListener) -> Result<(), DaemonError> {
+    let (commands_tx, commands_rx) = mpsc::channel(engine::COMMANDS_MAX);
+    let (reports_tx, reports_rx) = mpsc::channel(engine::REPORTS_MAX);
+    let settings = Settings::from_config(&loaded.config);
+    let parts = parts(options, loaded, reports_tx)?;
+    raise_file_limit();
+    let (ended_tx, ended_rx) = watch::channel(false);
+    let engine = std::thread::Builder::new().name("engine".to_owned());
+    let engine = engine
+        .spawn(move || {
+            let ended = run_engine(Engine::new(parts, commands_rx, reports_rx));
+            // The server may have ended first.
+            let _ = ended_tx.send(true);
+            ended
+        })
+        .map_err(DaemonError::io("the engine's thread"))?;
+    let reload = reloader(options.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(DaemonError::io("the server's runtime"))?;
+    runtime.block_on(async {
+        tokio::spawn(obey_signals(commands_tx.clone(), Arc::clone(&reload)));
+        server::serve(listener, commands_tx, settings, reload, ended_rx).await
+    });
+    match engine.join() {
+        Ok(ended) => ended,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+fn run_engine(engine: Engine) -> Result<(), DaemonError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(DaemonError::io("the engine's runtime"))?;
+    runtime.block_on(engine.run());
+    Ok(())
+}
+
+/// What the engine is made of. The executor comes first: it waits until an older daemon's launcher
+/// is gone, and only then do the attempt folders say the truth.
+fn parts(options: &DaemonOptions, loaded: Loaded, reports: mpsc::Sender<crate::executor::Report>) -> Result<Parts, DaemonError> {
+    let paths = &options.paths;
+    let executor = ExecutorOptions { runtime: paths.runtime.clone(), program: own_program()? };
+    let executor = ProcessExecutor::start(executor, reports).map_err(DaemonError::io("the launcher"))?;
+    let journal = journal::Options { segment_bytes: loaded.config.journal.snapshot_bytes.0 };
+    let (journal, recovered, mut warnings) = engine::recover(&paths.data.join("journal"), journal)?;
+    warnings.extend(loaded.warnings);
+    Ok(Parts {
+        config: loaded.config,
+        journal,
+        recovered,
+        executor: Box::new(executor),
+        tasks_folder: paths.data.join("tasks"),
+        status_file: paths.status_file.clone(),
+        environment: own_environment(),
+        info: info(paths, loaded.file.as_deref(), warnings),
+    })
+}
+
+fn info(paths: &Paths, config: Option<&Path>, warnings: Vec<String>) -> DaemonInfo {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    DaemonInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+        socket: paths.socket.display().to_string(),
+        data: paths.data.display().to_string(),
+        config: config.map(|path| path.display().to_string()),
+        warnings,
+    }
+}
+
+/// The program to run the launcher from: this one, even if its file was replaced meanwhile.
+fn own_program() -> Result<PathBuf, DaemonError> {
+    if cfg!(target_os = "linux") {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe().map_err(DaemonError::io("the path of this program"))
+}
+
+/// The environment for tasks that bring none. What is not UTF-8 cannot stand in JSON and is left out.
+fn own_environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// A thousand clients need more files than the usual soft limit of 1,024 allows. The launcher was
+/// started before: workers keep the limit that the user has set.
+fn raise_file_limit() {
+    use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+fn reloader(options: DaemonOptions) -> Reload {
+    Arc::new(move || load_config(&options))
+}
+
+/// SIGHUP reads the config again; SIGTERM and SIGINT end the daemon, and workers go on.
+async fn obey_signals(commands: mpsc::Sender<Command>, reload: Reload) {
+    let streams = || Ok((signal(SignalKind::hangup())?, signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
+    let (mut hangup, mut terminate, mut interrupt) = match streams() {
+        Ok(streams) => streams,
+        Err(error) => {
+            let error: io::Error = error;
+            tracing::error!(%error, "signals cannot be received");
+            return;
+        }
+    };
+    loop {
+        let command = tokio::select! {
+            _ = hangup.recv() => match reload() {
+                Ok(loaded) => Command::Reload(Box::new(loaded.config), loaded.warnings),
+                Err(error) => Command::ReloadFailed(error.to_string()),
+            },
+            _ = terminate.recv() => Command::End,
+            _ = interrupt.recv() => Command::End,
+        };
+        if commands.send(command).await.is_err() {
+            return;
+        }
+    }
+}

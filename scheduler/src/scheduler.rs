@@ -72,10 +72,17 @@ impl Scheduler {
     /// # Errors
     /// The refusal that `Input::Submit` would meet with.
     pub fn check(&self, submission: &Submission) -> Result<(), Refusal> {
-        if self.store.contains(submission.key) {
-            return Err(Refusal::Exists(submission.key));
+        let key = submission.key;
+        if self.store.contains(key) {
+            return Err(Refusal::Exists(key));
         }
-        self.check_dependencies(submission.key, &submission.after)
+        // No other task can name a number that was never given, so that the only circle that a
+        // new task can close is the one around itself. A walk through all that it waits for
+        // would make a long chain take quadratic time.
+        if submission.after.iter().any(|other| other.key == key) {
+            return Err(Refusal::Cycle(vec![key]));
+        }
+        self.check_known(key, &submission.after)
     }
 
     /// Each input is checked in full before it changes anything.
@@ -181,19 +188,18 @@ impl Scheduler {
             return Err(Refusal::Unknown(key));
         }
         if let Some(after) = &edit.after {
-            self.check_dependencies(key, after)?;
+            self.check_known(key, after)?;
+            if let Some(path) = self.dependencies.cycle(key, after) {
+                return Err(Refusal::Cycle(path));
+            }
         }
         self.change(key, Change::Edited(edit), actions)
     }
 
-    fn check_dependencies(&self, key: TaskKey, after: &[Dependency]) -> Result<(), Refusal> {
-        for dependency in after {
-            if dependency.key != key && !self.store.contains(dependency.key) {
-                return Err(Refusal::UnknownDependency(key, dependency.key));
-            }
-        }
-        match self.dependencies.cycle(key, after) {
-            Some(path) => Err(Refusal::Cycle(path)),
+    fn check_known(&self, key: TaskKey, after: &[Dependency]) -> Result<(), Refusal> {
+        let unknown = after.iter().find(|other| !self.store.contains(other.key));
+        match unknown {
+            Some(other) => Err(Refusal::UnknownDependency(key, other.key)),
             None => Ok(()),
         }
     }

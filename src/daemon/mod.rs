@@ -75,16 +75,14 @@ impl DaemonError {
 /// When it cannot start: see [`DaemonError`]. Once it runs, faults are answered and logged instead.
 pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     let paths = &options.paths;
-    ensure_private_dir(&paths.data)?;
-    ensure_private_dir(&paths.runtime)?;
+    for folder in [&paths.data, &paths.runtime, &paths.log_dir] {
+        ensure_private_dir(folder)?;
+    }
     if options.detach {
         // It fails only for a process that leads a group already, which is as good.
         let _ = rustix::process::setsid();
     }
-    let _lock = Lock::take(&paths.daemon_lock).map_err(|error| match error {
-        LockError::Held { pid } => DaemonError::AlreadyRunning { pid },
-        LockError::Io(source) => DaemonError::Io { what: format!("the lock {}", paths.daemon_lock.display()), source },
-    })?;
+    let _locks = [take_lock(&paths.data_lock)?, take_lock(&paths.daemon_lock)?];
     let loaded = load_config(options)?;
     let target = if options.detach { LogTarget::File(&paths.log_file) } else { LogTarget::Stderr };
     let _log = logging::start(target, &loaded.config.log).map_err(DaemonError::io("the log"))?;
@@ -94,6 +92,13 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     let _ = std::fs::remove_file(&paths.socket);
     tracing::info!("the daemon ends; workers go on");
     ended
+}
+
+fn take_lock(path: &Path) -> Result<Lock, DaemonError> {
+    Lock::take(path).map_err(|error| match error {
+        LockError::Held { pid } => DaemonError::AlreadyRunning { pid },
+        LockError::Io(source) => DaemonError::Io { what: format!("the lock {}", path.display()), source },
+    })
 }
 
 fn load_config(options: &DaemonOptions) -> Result<Loaded, ConfigError> {

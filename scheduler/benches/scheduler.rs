@@ -57,13 +57,18 @@ impl Queue {
         black_box(actions.expect("the input is accepted"));
     }
 
-    /// Priorities and moments that land all over the heap.
     fn next_submission(&mut self) -> Box<Submission> {
+        let lane = self.last_key as usize % self.lanes.len();
+        self.submission_in(self.lanes[lane].clone())
+    }
+
+    /// Priorities and moments that land all over the heap.
+    fn submission_in(&mut self, lane: Lane) -> Box<Submission> {
         self.last_key += 1;
         let random = self.last_key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Box::new(Submission {
             key: TaskKey(self.last_key),
-            lane: self.lanes[self.last_key as usize % self.lanes.len()].clone(),
+            lane,
             priority: (random >> 56) as u8,
             submitted_at: Tick(NOW.0 + self.last_key),
             after: Vec::new(),
@@ -94,9 +99,9 @@ impl Queue {
         self.apply(Input::SetLimits(limits));
     }
 
-    fn running(&self) -> TaskKey {
+    fn running(&self) -> Submission {
         let mut active = self.scheduler.active();
-        active.next().expect("a task runs").submission.key
+        active.next().expect("a task runs").submission
     }
 
     fn submit_rounds(&mut self, iterations: u64) -> Duration {
@@ -118,8 +123,9 @@ impl Queue {
     fn pick_rounds(&mut self, iterations: u64) -> Duration {
         measure(iterations, || {
             let mut elapsed = Duration::ZERO;
+            let mut lanes = Vec::new();
             for _ in 0..ROUND {
-                let key = self.running();
+                let Submission { key, lane, .. } = self.running();
                 let start = Instant::now();
                 self.apply(Input::Exited {
                     key,
@@ -129,8 +135,13 @@ impl Queue {
                 });
                 elapsed += start.elapsed();
                 self.apply(Input::Forget(key));
+                lanes.push(lane);
             }
-            self.grow(ROUND);
+            // Each lane keeps its length too.
+            for lane in lanes {
+                let submission = self.submission_in(lane);
+                self.apply(Input::Submit(submission));
+            }
             elapsed
         })
     }

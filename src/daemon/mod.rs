@@ -23,7 +23,7 @@ use crate::config::{ensure_private_dir, Config, ConfigError, Loaded, Paths};
 use crate::engine::{self, Command, Engine, Parts};
 use crate::executor::{ExecutorOptions, ProcessExecutor};
 use crate::journal::{self, JournalError};
-use crate::logging::{self, LogTarget};
+use crate::logging::{self, Destination, LogError};
 use crate::protocol::DaemonInfo;
 
 /// How the daemon is started.
@@ -52,6 +52,9 @@ pub enum DaemonError {
     /// The journal cannot be loaded.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// Something on the system is in the way.
     #[error("{what}: {source}")]
     Io {
@@ -84,8 +87,10 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     }
     let _locks = [take_lock(&paths.data_lock)?, take_lock(&paths.daemon_lock)?];
     let loaded = load_config(options)?;
-    let target = if options.detach { LogTarget::File(&paths.log_file) } else { LogTarget::Stderr };
-    let _log = logging::start(target, &loaded.config.log).map_err(DaemonError::io("the log"))?;
+    let destination =
+        if options.detach { Destination::Folder(paths.log_dir.clone()) } else { Destination::Stderr };
+    let filter = std::env::var(logging::FILTER_VARIABLE).ok();
+    let _log = logging::start(&destination, &loaded.config.log, filter.as_deref())?;
     let listener = server::bind(&paths.socket).map_err(DaemonError::io(format!("the socket {}", paths.socket.display())))?;
     let ended = serve(options, loaded, listener);
     // Whoever comes next makes its own; a stale one would only cost it a failed connect.

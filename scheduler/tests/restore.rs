@@ -253,3 +253,20 @@ fn an_edit_survives_with_all_its_values() {
     assert_eq!(task.submission.backoff.max_retries, 4);
     assert!(other.scheduler.is_waited_for(TaskKey(1)));
 }
+
+#[test]
+fn the_facts_count_where_the_stored_state_contradicts_them() {
+    let blocked = stored(after(1, &[(2, Condition::Success)]), State::Blocked);
+    let queued = stored(after(3, &[(2, Condition::Failure)]), State::Queued);
+    let over = Task {
+        attempts: 1,
+        ..stored(plain(2), State::Succeeded)
+    };
+    let mut bench = restored(vec![blocked, queued, over], 9);
+    assert_eq!(
+        (bench.state(1), bench.state(3)),
+        (State::Queued, State::Blocked)
+    );
+    assert_eq!(starts(&bench.tick(1)), [1]);
+    assert_eq!(bench.state(3), State::Skipped);
+}

@@ -6,4 +6,5 @@
 
 pub mod executor;
 pub mod journal;
+mod platform;
 pub mod protocol;

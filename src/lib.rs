@@ -11,6 +11,6 @@ pub mod engine;
 pub mod executor;
 pub mod journal;
 pub mod logging;
-pub mod platform;
+mod platform;
 pub mod protocol;
 pub mod worker;

@@ -5,12 +5,25 @@
 //! it is kept apart, `stdin`, `control.json` (a stop that was asked for) and `exit.json` (the outcome,
 //! written, then renamed).
 
+mod fake;
+mod folder;
+mod frame;
+mod launcher;
+mod process;
+mod shim;
+mod survivors;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::TaskKey;
+
+pub use fake::{FakeExecutor, FakeHandle};
+pub use folder::dropped_range;
+pub use launcher::{launcher_main, LAUNCHER_ARGUMENT};
+pub use process::{ExecutorOptions, ProcessExecutor};
 
 /// One execution of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,6 +94,9 @@ pub struct Exit {
     pub dropped_bytes: u64,
     /// Processes that the command left behind and that were ended.
     pub leftovers: u32,
+    /// What could not be done as promised: the output cap kept, a process ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Why the shim stopped the command.

@@ -1,15 +1,152 @@
-//! What is bound to one operating system.
+//! What the operating systems do differently, and the few system calls that have no safe wrapper.
+//!
+//! Everything above asks here for a process's parent, children, memory or environment and never
+//! looks at `/proc` itself, so that a port is one file. docs/platforms.md says what differs.
 
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::ptr;
 use std::time::Duration;
 
-/// Time since the machine booted, suspend included.
-#[must_use]
-pub fn since_boot() -> Duration {
-    #[cfg(target_os = "linux")]
-    let clock = rustix::time::ClockId::Boottime;
-    // macOS's monotonic clock counts suspend, too.
-    #[cfg(not(target_os = "linux"))]
-    let clock = rustix::time::ClockId::Monotonic;
-    let now = rustix::time::clock_gettime(clock);
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
+
+pub(crate) use system::{
+    become_subreaper, children, close_descriptors_from, escaped, has_environment_entry, processes,
+    proportional_bytes, punch_hole, resident_bytes, since_boot, ticks_since_boot, Process,
+};
+
+/// What the kernel tells about one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessStatus {
+    /// Its parent.
+    pub(crate) parent: i32,
+    /// Its process group.
+    pub(crate) group: i32,
+    /// Its session.
+    pub(crate) session: i32,
+    /// When it started, in the unit of [`ticks_since_boot`]; with the pid it names a process for good.
+    pub(crate) started: u64,
+    /// It is dead and waits for its parent to notice.
+    pub(crate) zombie: bool,
+    /// It was stopped by a signal, and other signals wait until it goes on.
+    pub(crate) stopped: bool,
+}
+
+/// The status of a process; `None` if there is none with that number.
+pub(crate) fn status(pid: i32) -> Option<ProcessStatus> {
+    system::status(pid)
+}
+
+/// What all descendants that were waited for have used.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Usage {
+    /// User and system time, in seconds.
+    pub(crate) cpu_seconds: f64,
+    /// The largest resident size of any single one, in bytes.
+    pub(crate) peak_bytes: u64,
+}
+
+/// The resources used by the caller's reaped descendants.
+pub(crate) fn children_usage() -> Usage {
+    // SAFETY: `rusage` is plain numbers, for which all zeroes is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a valid place for the kernel to write one `rusage`.
+    if unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) } != 0 {
+        return Usage::default();
+    }
+    Usage {
+        cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+        peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * system::MAXRSS_UNIT,
+    }
+}
+
+fn seconds(time: libc::timeval) -> f64 {
+    time.tv_sec as f64 + time.tv_usec as f64 / 1e6
+}
+
+/// Sends a signal to a whole process group at once: no fork can slip through.
+pub(crate) fn kill_group(group: i32, signal: i32) -> io::Result<()> {
+    if group <= 1 {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    // SAFETY: `kill` takes two numbers and touches no memory of ours.
+    match unsafe { libc::kill(-group, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Gives every signal its default action and blocks none: what a fresh login shell starts with.
+pub(crate) fn reset_signals() {
+    for signal in 1..=system::LAST_SIGNAL {
+        // SAFETY: SIG_DFL runs no code of ours; the refusal for SIGKILL and SIGSTOP is harmless.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: the set is initialised by `sigemptyset` before it is read.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
+    }
+}
+
+/// The signals that were blocked before [`block_signals`].
+pub(crate) struct SignalMask(libc::sigset_t);
+
+/// Holds these signals back, so that they arrive in [`wait_for_signal`] and nowhere else.
+pub(crate) fn block_signals(signals: &[i32]) -> SignalMask {
+    // SAFETY: both sets are initialised before they are read; `sigaddset` only refuses bad numbers.
+    unsafe {
+        let mut blocked: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut blocked);
+        libc::sigemptyset(&mut before);
+        for signal in signals {
+            libc::sigaddset(&mut blocked, *signal);
+        }
+        libc::sigprocmask(libc::SIG_BLOCK, &blocked, &mut before);
+        SignalMask(before)
+    }
+}
+
+/// Sleeps until a signal was handled or the time is over; `None` waits for a signal alone. A signal
+/// that came while it was held back ends the wait at once, so none can be missed.
+pub(crate) fn wait_for_signal(timeout: Option<Duration>, mask: &SignalMask) {
+    let limit = timeout.map(|timeout| libc::timespec {
+        // A longer wait than a day only means one needless look.
+        tv_sec: timeout.as_secs().min(86_400) as libc::time_t,
+        tv_nsec: libc::c_long::from(timeout.subsec_nanos() as i32),
+    });
+    let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let none = ptr::null_mut();
+    // SAFETY: no descriptor set is given, and time and mask live through the call.
+    unsafe { libc::pselect(0, none, none, none, limit, &mask.0) };
+}
+
+/// Makes this file standard input, output and error; what they were is closed.
+pub(crate) fn replace_standard_streams(file: &File) -> io::Result<()> {
+    for descriptor in 0..=2 {
+        // SAFETY: nobody in this process owns the standard streams beyond their numbers.
+        if unsafe { libc::dup2(file.as_raw_fd(), descriptor) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Ignores a signal. For SIGCHLD this also means that ended children vanish without a wait.
+pub(crate) fn ignore_signal(signal: i32) {
+    // SAFETY: SIG_IGN runs no code of ours.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
 }

@@ -22,6 +22,8 @@ pub enum Answer {
     Changed(Changed),
     /// To `ReserveIds`.
     Reserved(Reserved),
+    /// To `Environment`.
+    Environment(EnvironmentStored),
     /// To `Info`, `Shutdown`, `Reload`.
     Daemon(DaemonInfo),
     /// On a subscribed connection.
@@ -158,6 +160,13 @@ pub struct Reserved {
     pub first: u64,
     /// The last, inclusive.
     pub last: u64,
+}
+
+/// The name of a stored environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnvironmentStored {
+    /// The hash of its content in hexadecimal digits: what `env_ref` takes.
+    pub hash: String,
 }
 
 /// Who the daemon is.

@@ -40,6 +40,8 @@ pub enum Message {
     Clean(Clean),
     /// Sets aside the next free numbers, so that a batch can be repeated without doubling; answered with `Reserved`.
     ReserveIds(ReserveIds),
+    /// Stores an environment once, so that many tasks can refer to it; answered with `Environment`.
+    Environment(Environment),
     /// From now on this connection gets `Event` lines; answered with one `Status` of the tasks asked for.
     Subscribe(Subscribe),
     /// Asks who the daemon is; answered with `Daemon`.
@@ -75,6 +77,9 @@ pub struct TaskQueue {
     /// The environment. Default: the daemon's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
+    /// The environment by the hash that `Environment` was answered with, in place of `env`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env_ref: Option<String>,
     /// Added to the environment, name by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env_add: BTreeMap<String, String>,
@@ -261,6 +266,14 @@ pub struct Clean {
 pub struct ReserveIds {
     /// 1 to 10,000,000.
     pub count: u64,
+}
+
+/// An environment that tasks refer to by `env_ref`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// All of its variables.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Which tasks' events are wanted.

@@ -5,11 +5,11 @@ mod message;
 mod task_view;
 
 pub use answer::{
-    Answer, Changed, DaemonInfo, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
-    Reserved, StatusAnswer, Summary,
+    Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView,
+    GateView, Reserved, StatusAnswer, Summary,
 };
 pub use message::{
-    Cancel, Clean, EditTask, Filter, Ids, Message, OneTask, ProcessSpawn, ReserveIds, Retry,
-    Shutdown, StatusUpdate, Subscribe, TaskQueue, WorkspaceCreate,
+    Cancel, Clean, EditTask, Environment, Filter, Ids, Message, OneTask, ProcessSpawn, ReserveIds,
+    Retry, Shutdown, StatusUpdate, Subscribe, TaskQueue, WorkspaceCreate,
 };
 pub use task_view::{AttemptView, TaskView};

@@ -31,7 +31,8 @@ pub enum Answer {
 }
 
 /// An error with what to do about it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
+#[error("{message}")]
 pub struct ErrorAnswer {
     /// For programs.
     pub code: ErrorCode,
@@ -40,6 +41,17 @@ pub struct ErrorAnswer {
     /// What to do.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
+}
+
+impl ErrorAnswer {
+    /// An error from its three parts; an empty hint is left out on the wire.
+    pub fn new(code: ErrorCode, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
 }
 
 /// What kind of error.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// One line from a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub enum Message {
     /// Queues a task; answered with `StatusUpdate`.
     TaskQueue(Box<TaskQueue>),

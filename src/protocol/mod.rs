@@ -1,15 +1,24 @@
 //! The messages on the wire and their line codec; no sockets in here.
 
 mod answer;
+mod check;
+mod codec;
+mod diagnose;
+mod lines;
 mod message;
+mod suggest;
 mod task_view;
 
 pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView,
     GateView, Reserved, StatusAnswer, Summary,
 };
+pub use check::{check_edit, check_id, check_task, parse_after};
+pub use codec::{decode, decode_answer, encode, encode_message};
+pub use lines::{Batch, End, LineReader, LINE_BYTES_MAX};
 pub use message::{
     Cancel, Clean, EditTask, Environment, Filter, Ids, Message, OneTask, ProcessSpawn, ReserveIds,
     Retry, Shutdown, StatusUpdate, Subscribe, TaskQueue, WorkspaceCreate,
 };
+pub use suggest::{hint, nearest};
 pub use task_view::{AttemptView, TaskView};

@@ -8,6 +8,7 @@ mod lines;
 mod message;
 mod suggest;
 mod task_view;
+pub(crate) mod wording;
 
 pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView,

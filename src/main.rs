@@ -1,13 +1,16 @@
-//! The one binary: the daemon, its launcher and the command line.
+//! The program: the launcher, or the command line: parse, run, exit code.
 
 use std::process::ExitCode;
 
+use wezterm_parallel::{cli, executor};
+
 fn main() -> ExitCode {
+    // The launcher forks: it must come before anything that could start a thread.
     if std::env::args_os()
         .nth(1)
-        .is_some_and(|argument| argument == wezterm_parallel::executor::LAUNCHER_ARGUMENT)
+        .is_some_and(|argument| argument == executor::LAUNCHER_ARGUMENT)
     {
-        return wezterm_parallel::executor::launcher_main();
+        return executor::launcher_main();
     }
-    ExitCode::SUCCESS
+    cli::run()
 }

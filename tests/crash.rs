@@ -32,11 +32,22 @@ fn task(home: &Home, name: &str, number: u64) -> TaskQueue {
     let script = format!(
         "mkdir {ledger}/{name}.lock || echo {name} >>{ledger}/twice; echo begin {name}; {work}; echo run >>{ledger}/{name}.runs; echo end {name}; rmdir {ledger}/{name}.lock"
     );
-    TaskQueue { id: name.to_owned(), command: Some(script), priority: Some((number % 256) as u8), ..TaskQueue::default() }
+    TaskQueue {
+        id: name.to_owned(),
+        command: Some(script),
+        priority: Some((number % 256) as u8),
+        ..TaskQueue::default()
+    }
 }
 
 /// Submits tasks until told to stop, through every restart; notes what was acknowledged.
-fn submit(home: &Home, client: u64, acknowledged: &Mutex<HashMap<String, TaskQueue>>, count: &AtomicU64, stop: &AtomicBool) {
+fn submit(
+    home: &Home,
+    client: u64,
+    acknowledged: &Mutex<HashMap<String, TaskQueue>>,
+    count: &AtomicU64,
+    stop: &AtomicBool,
+) {
     let mut connection: Option<Client> = None;
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) && count.load(Ordering::Relaxed) < TASKS_MAX {
@@ -81,22 +92,38 @@ fn killed_two_hundred_times_it_loses_and_doubles_nothing() {
     });
     let _daemon = home.daemon();
     let acknowledged = acknowledged.into_inner().expect("no panic");
-    assert!(acknowledged.len() > 100, "only {} tasks were submitted", acknowledged.len());
+    assert!(
+        acknowledged.len() > 100,
+        "only {} tasks were submitted",
+        acknowledged.len()
+    );
     let tasks = wait_for("all tasks to end", || {
         let tasks = home.tasks();
         let open = |state: &str| ["queued", "running", "delayed"].contains(&state);
         tasks.iter().all(|task| !open(&task.state)).then_some(tasks)
     });
-    let states: HashMap<&str, &str> = tasks.iter().map(|task| (task.id.as_str(), task.state.as_str())).collect();
+    let states: HashMap<&str, &str> = tasks
+        .iter()
+        .map(|task| (task.id.as_str(), task.state.as_str()))
+        .collect();
     for (name, task) in &acknowledged {
-        assert_eq!(states.get(name.as_str()), Some(&"succeeded"), "{name}: {:?}", home.task(name));
-        let runs = std::fs::read_to_string(home.path().join(format!("ledger/{name}.runs"))).unwrap_or_default();
+        assert_eq!(
+            states.get(name.as_str()),
+            Some(&"succeeded"),
+            "{name}: {:?}",
+            home.task(name)
+        );
+        let runs =
+            std::fs::read_to_string(home.path().join(format!("ledger/{name}.runs"))).unwrap_or_default();
         assert_eq!(runs, "run\n", "{name} did not run exactly once");
         let attempt = home.task(name).attempts.len() as u32;
         assert_eq!(home.output(name, attempt), format!("begin {name}\nend {name}\n"));
         let repeat = home.client().ask(&Message::TaskQueue(Box::new(task.clone())));
         assert!(matches!(repeat, Ok(Answer::StatusUpdate(_))), "{repeat:?}");
     }
-    assert!(!home.path().join("ledger/twice").exists(), "a task ran twice at once");
+    assert!(
+        !home.path().join("ledger/twice").exists(),
+        "a task ran twice at once"
+    );
     println!("{} tasks acknowledged over {KILLS} kills", acknowledged.len());
 }

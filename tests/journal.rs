@@ -5,12 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wezterm_parallel::executor::{Exit, StopCause};
-use wezterm_parallel::journal::{
-    AttemptImage, EnvHash, Journal, Lsn, Options, Record, Spec, TaskImage,
-};
+use wezterm_parallel::journal::{AttemptImage, EnvHash, Journal, Lsn, Options, Record, Spec, TaskImage};
 use wezterm_parallel_scheduler::{
-    Backoff, Change, Condition, Dependency, Edit, Lane, Reason, Requeue, State, Submission, Task,
-    TaskKey, Tick,
+    Backoff, Change, Condition, Dependency, Edit, Lane, Reason, Requeue, State, Submission, Task, TaskKey,
+    Tick,
 };
 
 fn submission(key: u64) -> Submission {
@@ -128,10 +126,7 @@ fn log() -> Vec<Record> {
     }];
     let changes = [
         Change::Released,
-        Change::Started {
-            attempt: 1,
-            slot: 3,
-        },
+        Change::Started { attempt: 1, slot: 3 },
         Change::Suspended,
         Change::Continued,
         Change::StopRequested,
@@ -167,10 +162,7 @@ fn log() -> Vec<Record> {
             key: TaskKey(10),
             spec: Box::new(spec(11)),
         },
-        Record::Reserved {
-            first: 40,
-            last: 49,
-        },
+        Record::Reserved { first: 40, last: 49 },
         Record::Paused {
             workspace: Some(Arc::from("api")),
             paused: false,

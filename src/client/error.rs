@@ -105,6 +105,7 @@ pub(super) fn unexpected(answer: &Answer) -> ClientError {
         Answer::Explanation(_) => "Explanation",
         Answer::Changed(_) => "Changed",
         Answer::Reserved(_) => "Reserved",
+        Answer::Environment(_) => "Environment",
         Answer::Daemon(_) => "Daemon",
         Answer::Event(_) => "Event",
     };

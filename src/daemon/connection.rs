@@ -43,13 +43,21 @@ impl Connection {
     pub(super) async fn serve(mut self, stream: UnixStream) {
         let (reader, writer) = stream.into_split();
         let mut lines = LineReader::with_limit(reader, self.settings.line_bytes);
-        let mut out = Writer { stream: writer, buffer: Vec::new(), settings: self.settings };
+        let mut out = Writer {
+            stream: writer,
+            buffer: Vec::new(),
+            settings: self.settings,
+        };
         if let Err(Over::Broken(error)) = self.converse(&mut lines, &mut out).await {
             tracing::debug!(%error, "a connection broke");
         }
     }
 
-    async fn converse(&mut self, lines: &mut LineReader<OwnedReadHalf>, out: &mut Writer) -> Result<(), Over> {
+    async fn converse(
+        &mut self,
+        lines: &mut LineReader<OwnedReadHalf>,
+        out: &mut Writer,
+    ) -> Result<(), Over> {
         loop {
             let mut ended = self.ended.clone();
             let batch = tokio::select! {
@@ -95,15 +103,30 @@ impl Connection {
             hint: "the old config stays in force; `wezterm-parallel config check` tells more".to_owned(),
         })?;
         // The engine may be ending: then it does not answer the message either.
-        let _ = self.commands.send(Command::Reload(Box::new(loaded.config), loaded.warnings)).await;
+        let _ = self
+            .commands
+            .send(Command::Reload(Box::new(loaded.config), loaded.warnings))
+            .await;
         Ok(Message::Reload {})
     }
 
     /// From here on this connection only gets events.
-    async fn stream_events(&mut self, wanted: Subscribe, lines: &mut LineReader<OwnedReadHalf>, out: &mut Writer) -> Result<(), Over> {
+    async fn stream_events(
+        &mut self,
+        wanted: Subscribe,
+        lines: &mut LineReader<OwnedReadHalf>,
+        out: &mut Writer,
+    ) -> Result<(), Over> {
         let (events_tx, mut events) = mpsc::channel(self.settings.event_buffer.max(1));
         let (reply, answer) = oneshot::channel();
-        let asked = self.commands.send(Command::Subscribe { wanted, events: events_tx, reply }).await;
+        let asked = self
+            .commands
+            .send(Command::Subscribe {
+                wanted,
+                events: events_tx,
+                reply,
+            })
+            .await;
         asked.map_err(|_| Over::Closed)?;
         let answer = answer.await.map_err(|_| Over::Closed)?;
         let refused = matches!(answer, Answer::Error(_));
@@ -127,9 +150,17 @@ impl Connection {
     }
 
     async fn cut_off(&self, out: &mut Writer) -> Result<(), Over> {
-        let message = format!("a line went on past eight times the limit of {} bytes", self.settings.line_bytes);
+        let message = format!(
+            "a line went on past eight times the limit of {} bytes",
+            self.settings.line_bytes
+        );
         let hint = "end each message with a newline".to_owned();
-        out.send(&[Answer::Error(ErrorAnswer { code: ErrorCode::LineTooLong, message, hint })]).await
+        out.send(&[Answer::Error(ErrorAnswer {
+            code: ErrorCode::LineTooLong,
+            message,
+            hint,
+        })])
+        .await
     }
 }
 

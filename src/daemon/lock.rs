@@ -28,7 +28,13 @@ pub(super) enum LockError {
 impl Lock {
     /// Takes the lock without waiting, and writes our process id into the file.
     pub(super) fn take(path: &Path) -> Result<Self, LockError> {
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let open = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path);
         let mut file = open.map_err(LockError::Io)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -36,12 +42,17 @@ impl Lock {
                 let mut text = String::new();
                 // The holder may not have written it yet.
                 let _ = file.read_to_string(&mut text);
-                return Err(LockError::Held { pid: text.trim().parse().ok() });
+                return Err(LockError::Held {
+                    pid: text.trim().parse().ok(),
+                });
             }
             Err(error) => return Err(LockError::Io(error.into())),
         }
         // The id is for people; the lock holds without it, on a full disk, too.
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }

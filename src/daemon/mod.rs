@@ -87,11 +87,15 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     }
     let _locks = [take_lock(&paths.data_lock)?, take_lock(&paths.daemon_lock)?];
     let loaded = load_config(options)?;
-    let destination =
-        if options.detach { Destination::Folder(paths.log_dir.clone()) } else { Destination::Stderr };
+    let destination = if options.detach {
+        Destination::Folder(paths.log_dir.clone())
+    } else {
+        Destination::Stderr
+    };
     let filter = std::env::var(logging::FILTER_VARIABLE).ok();
     let _log = logging::start(&destination, &loaded.config.log, filter.as_deref())?;
-    let listener = server::bind(&paths.socket).map_err(DaemonError::io(format!("the socket {}", paths.socket.display())))?;
+    let listener = server::bind(&paths.socket)
+        .map_err(DaemonError::io(format!("the socket {}", paths.socket.display())))?;
     let ended = serve(options, loaded, listener);
     // Whoever comes next makes its own; a stale one would only cost it a failed connect.
     let _ = std::fs::remove_file(&paths.socket);
@@ -102,7 +106,10 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
 fn take_lock(path: &Path) -> Result<Lock, DaemonError> {
     Lock::take(path).map_err(|error| match error {
         LockError::Held { pid } => DaemonError::AlreadyRunning { pid },
-        LockError::Io(source) => DaemonError::Io { what: format!("the lock {}", path.display()), source },
+        LockError::Io(source) => DaemonError::Io {
+            what: format!("the lock {}", path.display()),
+            source,
+        },
     })
 }
 
@@ -111,7 +118,11 @@ fn load_config(options: &DaemonOptions) -> Result<Loaded, ConfigError> {
 }
 
 /// Loads the journal, starts the engine on a thread of its own, and serves until it ends.
-fn serve(options: &DaemonOptions, loaded: Loaded, listener: std::os::unix::net::UnixListener) -> Result<(), DaemonError> {
+fn serve(
+    options: &DaemonOptions,
+    loaded: Loaded,
+    listener: std::os::unix::net::UnixListener,
+) -> Result<(), DaemonError> {
     let (commands_tx, commands_rx) = mpsc::channel(engine::COMMANDS_MAX);
     let (reports_tx, reports_rx) = mpsc::channel(engine::REPORTS_MAX);
     let settings = Settings::from_config(&loaded.config);
@@ -141,7 +152,9 @@ fn serve(options: &DaemonOptions, loaded: Loaded, listener: std::os::unix::net::
 }
 
 fn run_engine(engine: Engine) -> Result<(), DaemonError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
     let runtime = runtime.map_err(DaemonError::io("the engine's runtime"))?;
     runtime.block_on(engine.run());
     Ok(())
@@ -149,11 +162,20 @@ fn run_engine(engine: Engine) -> Result<(), DaemonError> {
 
 /// What the engine is made of. The executor comes first: it waits until an older daemon's launcher
 /// is gone, and only then do the attempt folders say the truth.
-fn parts(options: &DaemonOptions, loaded: Loaded, reports: mpsc::Sender<crate::executor::Report>) -> Result<Parts, DaemonError> {
+fn parts(
+    options: &DaemonOptions,
+    loaded: Loaded,
+    reports: mpsc::Sender<crate::executor::Report>,
+) -> Result<Parts, DaemonError> {
     let paths = &options.paths;
-    let executor = ExecutorOptions { runtime: paths.runtime.clone(), program: own_program()? };
+    let executor = ExecutorOptions {
+        runtime: paths.runtime.clone(),
+        program: own_program()?,
+    };
     let executor = ProcessExecutor::start(executor, reports).map_err(DaemonError::io("the launcher"))?;
-    let journal = journal::Options { segment_bytes: loaded.config.journal.snapshot_bytes.0 };
+    let journal = journal::Options {
+        segment_bytes: loaded.config.journal.snapshot_bytes.0,
+    };
     let (journal, recovered, mut warnings) = engine::recover(&paths.data.join("journal"), journal)?;
     warnings.extend(loaded.warnings);
     Ok(Parts {
@@ -191,7 +213,9 @@ fn own_program() -> Result<PathBuf, DaemonError> {
 
 /// The environment for tasks that bring none. What is not UTF-8 cannot stand in JSON and is left out.
 fn own_environment() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// A thousand clients need more files than the usual soft limit of 1,024 allows. The launcher was
@@ -199,7 +223,10 @@ fn own_environment() -> BTreeMap<String, String> {
 fn raise_file_limit() {
     use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
     let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let wanted = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }
@@ -211,7 +238,13 @@ fn reloader(options: DaemonOptions) -> Reload {
 
 /// SIGHUP reads the config again; SIGTERM and SIGINT end the daemon, and workers go on.
 async fn obey_signals(commands: mpsc::Sender<Command>, reload: Reload) {
-    let streams = || Ok((signal(SignalKind::hangup())?, signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
+    let streams = || {
+        Ok((
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        ))
+    };
     let (mut hangup, mut terminate, mut interrupt) = match streams() {
         Ok(streams) => streams,
         Err(error) => {

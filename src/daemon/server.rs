@@ -70,7 +70,12 @@ pub(super) async fn serve(
         Err(error) => return tracing::error!(%error, "the socket cannot be listened on"),
     };
     let places = Arc::new(Semaphore::new(settings.connections));
-    let connection = Connection { commands, settings, reload, ended: ended.clone() };
+    let connection = Connection {
+        commands,
+        settings,
+        reload,
+        ended: ended.clone(),
+    };
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -115,7 +120,10 @@ fn same_user(stream: &UnixStream) -> Result<(), ErrorAnswer> {
     };
     match stream.peer_cred() {
         Ok(peer) if peer.uid() == own => Ok(()),
-        Ok(peer) => Err(forbidden(format!("this daemon serves user {own} only, and you are user {}", peer.uid()))),
+        Ok(peer) => Err(forbidden(format!(
+            "this daemon serves user {own} only, and you are user {}",
+            peer.uid()
+        ))),
         Err(error) => Err(forbidden(format!("the kernel does not say who you are: {error}"))),
     }
 }

@@ -96,7 +96,11 @@ impl Acceptor<'_> {
             stdin: task.stdin.map(String::into_boxed_str),
             content,
         };
-        Ok(Accepted::New { submission, spec, environment })
+        Ok(Accepted::New {
+            submission,
+            spec,
+            environment,
+        })
     }
 
     /// The task that this id already stands for, if the content is the same.
@@ -105,7 +109,14 @@ impl Acceptor<'_> {
             return Ok(None);
         }
         match self.store.id_use(id) {
-            IdUse::Task(key) if self.store.get(key).is_some_and(|entry| entry.spec.content == content) => Ok(Some(key)),
+            IdUse::Task(key)
+                if self
+                    .store
+                    .get(key)
+                    .is_some_and(|entry| entry.spec.content == content) =>
+            {
+                Ok(Some(key))
+            }
             IdUse::Task(_) => Err(errors::conflict(id, "by a task with other content")),
             IdUse::Spent => Err(errors::conflict(id, "by a task that has been removed")),
             IdUse::Reserved(_) | IdUse::Free => Ok(None),
@@ -113,7 +124,11 @@ impl Acceptor<'_> {
     }
 
     fn worker(&mut self, task: &TaskQueue) -> Result<Arc<str>, ErrorAnswer> {
-        let fallback = if task.argv.is_some() { "exec" } else { &self.config.pool.default_worker };
+        let fallback = if task.argv.is_some() {
+            "exec"
+        } else {
+            &self.config.pool.default_worker
+        };
         let name = task.worker.as_deref().unwrap_or(fallback);
         if self.profiles.get(name).is_none() {
             return Err(errors::unknown_worker(name, self.profiles.names()));
@@ -144,7 +159,11 @@ impl Acceptor<'_> {
             return Ok(base);
         }
         let mut variables = Variables::clone(base.variables());
-        variables.extend(task.env_add.iter().map(|(name, value)| (name.clone(), value.clone())));
+        variables.extend(
+            task.env_add
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
         Ok(Environment::New(variables))
     }
 
@@ -165,8 +184,17 @@ impl Acceptor<'_> {
         }
     }
 
-    fn check_program(&mut self, task: &TaskQueue, worker: &str, cwd: &str, env: &Environment) -> Result<(), ErrorAnswer> {
-        let profile = self.profiles.get(worker).ok_or_else(|| errors::unknown_worker(worker, self.profiles.names()))?;
+    fn check_program(
+        &mut self,
+        task: &TaskQueue,
+        worker: &str,
+        cwd: &str,
+        env: &Environment,
+    ) -> Result<(), ErrorAnswer> {
+        let profile = self
+            .profiles
+            .get(worker)
+            .ok_or_else(|| errors::unknown_worker(worker, self.profiles.names()))?;
         let path = env.variables().get("PATH").map(String::as_str);
         let job = Job {
             command: task.command.as_deref(),
@@ -177,7 +205,13 @@ impl Acceptor<'_> {
         };
         let program = job.argv.and_then(<[String]>::first).map(String::as_str);
         let mut memo = StableHash::default();
-        for part in [Some(worker), Some(cwd), path, program, job.command.map(|_| "command")] {
+        for part in [
+            Some(worker),
+            Some(cwd),
+            path,
+            program,
+            job.command.map(|_| "command"),
+        ] {
             memo.feed(part.unwrap_or_default().as_bytes());
             memo.feed(&[0]);
         }
@@ -200,12 +234,26 @@ impl Acceptor<'_> {
         (key, (key.0.to_string() != id).then(|| Box::from(id)))
     }
 
-    fn submission(&mut self, key: TaskKey, task: &TaskQueue, worker: Arc<str>, after: Vec<Dependency>) -> Submission {
+    fn submission(
+        &mut self,
+        key: TaskKey,
+        task: &TaskQueue,
+        worker: Arc<str>,
+        after: Vec<Dependency>,
+    ) -> Submission {
         let profile = self.profiles.config(&worker);
-        let retries = task.retries.or(profile.and_then(|profile| profile.retries)).unwrap_or(0);
-        let millis = |duration: Option<std::time::Duration>| duration.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+        let retries = task
+            .retries
+            .or(profile.and_then(|profile| profile.retries))
+            .unwrap_or(0);
+        let millis = |duration: Option<std::time::Duration>| {
+            duration.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+        };
         let workspace = self.store.intern(task.workspace.as_deref().unwrap_or_default());
-        let delayed = task.delay_ms.map(|ms| self.now.plus_ms(ms)).or(task.not_before_ms.map(Tick));
+        let delayed = task
+            .delay_ms
+            .map(|ms| self.now.plus_ms(ms))
+            .or(task.not_before_ms.map(Tick));
         Submission {
             key,
             lane: Lane { workspace, worker },

@@ -26,17 +26,28 @@ impl Clock {
         let wall = wall();
         let ahead = newest.ms_since(wall);
         if ahead > AHEAD_MAX_MS {
-            tracing::warn!(ahead_ms = ahead, "the journal's newest record lies in the future: the clock was wrong then, or is now");
+            tracing::warn!(
+                ahead_ms = ahead,
+                "the journal's newest record lies in the future: the clock was wrong then, or is now"
+            );
         }
-        let anchor = if ahead > AHEAD_MAX_MS { wall } else { wall.max(newest) };
-        Self { anchor, anchored_at: crate::platform::since_boot() }
+        let anchor = if ahead > AHEAD_MAX_MS {
+            wall
+        } else {
+            wall.max(newest)
+        };
+        Self {
+            anchor,
+            anchored_at: crate::platform::since_boot(),
+        }
     }
 
     /// Now.
     #[must_use]
     pub(super) fn now(&self) -> Tick {
         let elapsed = crate::platform::since_boot().saturating_sub(self.anchored_at);
-        self.anchor.plus_ms(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+        self.anchor
+            .plus_ms(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

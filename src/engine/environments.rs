@@ -40,7 +40,11 @@ impl Environments {
 
     /// From the journal.
     pub(super) fn restore(&mut self, hash: EnvHash, variables: Variables) {
-        let shared = Shared { variables: Arc::new(variables), tasks: 0, fresh: true };
+        let shared = Shared {
+            variables: Arc::new(variables),
+            tasks: 0,
+            fresh: true,
+        };
         self.known.entry(hash).or_insert(shared);
     }
 
@@ -66,11 +70,14 @@ impl Environments {
 
     /// Forgets those that no task has referred to since the last clean-up; a snapshot follows.
     pub(super) fn clean_up(&mut self) {
-        self.known.retain(|_, shared| shared.tasks > 0 || std::mem::take(&mut shared.fresh));
+        self.known
+            .retain(|_, shared| shared.tasks > 0 || std::mem::take(&mut shared.fresh));
     }
 
     /// All of them, for a snapshot.
     pub(super) fn iter(&self) -> impl Iterator<Item = (EnvHash, &Variables)> {
-        self.known.iter().map(|(hash, shared)| (*hash, shared.variables.as_ref()))
+        self.known
+            .iter()
+            .map(|(hash, shared)| (*hash, shared.variables.as_ref()))
     }
 }

@@ -6,11 +6,19 @@ use crate::protocol::{ErrorAnswer, ErrorCode};
 use crate::worker::JobError;
 
 fn error(code: ErrorCode, message: String, hint: impl Into<String>) -> ErrorAnswer {
-    ErrorAnswer { code, message, hint: hint.into() }
+    ErrorAnswer {
+        code,
+        message,
+        hint: hint.into(),
+    }
 }
 
 pub(super) fn unknown_task(id: &str) -> ErrorAnswer {
-    error(ErrorCode::UnknownTask, format!("there is no task '{id}'"), "`wezterm-parallel status` lists the tasks")
+    error(
+        ErrorCode::UnknownTask,
+        format!("there is no task '{id}'"),
+        "`wezterm-parallel status` lists the tasks",
+    )
 }
 
 pub(super) fn unknown_dependency(id: &str) -> ErrorAnswer {
@@ -31,17 +39,29 @@ pub(super) fn conflict(id: &str, used: &str) -> ErrorAnswer {
 
 pub(super) fn unknown_worker<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> ErrorAnswer {
     let known: Vec<&str> = known.collect();
-    let nearest = known.iter().max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)));
-    let guess = nearest.filter(|near| strsim::jaro(name, near) > 0.7).map(|near| format!("did you mean '{near}'? "));
+    let nearest = known
+        .iter()
+        .max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)));
+    let guess = nearest
+        .filter(|near| strsim::jaro(name, near) > 0.7)
+        .map(|near| format!("did you mean '{near}'? "));
     error(
         ErrorCode::UnknownWorker,
         format!("there is no worker profile '{name}'"),
-        format!("{}known profiles: {}; add one to the config as [workers.{name}]", guess.unwrap_or_default(), known.join(", ")),
+        format!(
+            "{}known profiles: {}; add one to the config as [workers.{name}]",
+            guess.unwrap_or_default(),
+            known.join(", ")
+        ),
     )
 }
 
 pub(super) fn missing_cwd(cwd: &str) -> ErrorAnswer {
-    error(ErrorCode::MissingCwd, format!("the working folder '{cwd}' does not exist"), "create it, or give another with cwd")
+    error(
+        ErrorCode::MissingCwd,
+        format!("the working folder '{cwd}' does not exist"),
+        "create it, or give another with cwd",
+    )
 }
 
 pub(super) fn unknown_environment(reference: &str) -> ErrorAnswer {
@@ -62,7 +82,11 @@ pub(super) fn job(problem: &JobError) -> ErrorAnswer {
 }
 
 pub(super) fn unsupported(what: &str) -> ErrorAnswer {
-    error(ErrorCode::Unsupported, format!("this daemon does not do {what} yet"), "a newer version may")
+    error(
+        ErrorCode::Unsupported,
+        format!("this daemon does not do {what} yet"),
+        "a newer version may",
+    )
 }
 
 pub(super) fn invalid(message: String, hint: &str) -> ErrorAnswer {
@@ -70,7 +94,11 @@ pub(super) fn invalid(message: String, hint: &str) -> ErrorAnswer {
 }
 
 pub(super) fn shutting_down() -> ErrorAnswer {
-    error(ErrorCode::ShuttingDown, "the daemon is ending".to_owned(), "try again: the next call starts a new one")
+    error(
+        ErrorCode::ShuttingDown,
+        "the daemon is ending".to_owned(),
+        "try again: the next call starts a new one",
+    )
 }
 
 /// What the scheduler refused, in the words of ids.
@@ -81,12 +109,20 @@ pub(super) fn refusal(refusal: &Refusal, id: impl Fn(TaskKey) -> String) -> Erro
         Refusal::Cycle(path) => {
             let path: Vec<String> = path.iter().map(|key| id(*key)).collect();
             let hint = "leave out one of these dependencies";
-            error(ErrorCode::Cycle, format!("these tasks would wait for each other: {}", path.join(" → ")), hint)
+            error(
+                ErrorCode::Cycle,
+                format!("these tasks would wait for each other: {}", path.join(" → ")),
+                hint,
+            )
         }
         Refusal::WrongState(key, state) => {
             let state = super::views::state_name(*state);
             let message = format!("task '{}' is {state}, which does not allow that", id(*key));
-            error(ErrorCode::WrongState, message, "`wezterm-parallel show` tells where it stands")
+            error(
+                ErrorCode::WrongState,
+                message,
+                "`wezterm-parallel show` tells where it stands",
+            )
         }
         Refusal::Exists(key) => conflict(&id(*key), "by another task"),
         Refusal::WaitedFor(key, other) => {

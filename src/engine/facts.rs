@@ -46,7 +46,12 @@ pub(super) struct Outcome {
 /// An attempt's outcome, seen from the store. Told twice, the first one stands.
 pub(super) fn outcome(store: &mut Store, key: TaskKey, told: Outcome) {
     let entry = store.get_mut(key);
-    let attempt = entry.and_then(|entry| entry.attempts.iter_mut().rfind(|attempt| attempt.attempt == told.attempt));
+    let attempt = entry.and_then(|entry| {
+        entry
+            .attempts
+            .iter_mut()
+            .rfind(|attempt| attempt.attempt == told.attempt)
+    });
     if let Some(attempt) = attempt.filter(|attempt| attempt.outcome.is_none()) {
         attempt.ended_at = Some(told.at);
         attempt.exit = told.exit;

@@ -25,7 +25,8 @@ impl StableHash {
     #[must_use]
     pub(super) fn of_json(value: &impl serde::Serialize) -> u64 {
         let mut hash = Self::default();
-        serde_json::to_writer(&mut hash, value).expect("a hash takes every byte, and our types are always JSON");
+        serde_json::to_writer(&mut hash, value)
+            .expect("a hash takes every byte, and our types are always JSON");
         hash.0
     }
 

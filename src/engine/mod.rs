@@ -155,9 +155,25 @@ impl Engine {
     /// Puts the parts together. Nothing runs before [`Engine::run`].
     #[must_use]
     pub fn new(parts: Parts, commands: mpsc::Receiver<Command>, reports: mpsc::Receiver<Report>) -> Self {
-        let Parts { config, journal, recovered, executor, tasks_folder, status_file, environment, info } = parts;
-        let recover::Recovered { mut scheduler, store, newest, .. } = recovered;
-        scheduler.apply(newest, Input::SetLimits(limits(&config))).expect("limits are never refused");
+        let Parts {
+            config,
+            journal,
+            recovered,
+            executor,
+            tasks_folder,
+            status_file,
+            environment,
+            info,
+        } = parts;
+        let recover::Recovered {
+            mut scheduler,
+            store,
+            newest,
+            ..
+        } = recovered;
+        scheduler
+            .apply(newest, Input::SetLimits(limits(&config)))
+            .expect("limits are never refused");
         Self {
             profiles: Profiles::new(&config.workers),
             clock: Clock::start(newest),
@@ -230,10 +246,18 @@ impl Engine {
             return Duration::ZERO;
         }
         let now = self.clock.now();
-        let timer = self.scheduler.next_wake().map(|wake| Duration::from_millis(wake.ms_since(now)));
+        let timer = self
+            .scheduler
+            .next_wake()
+            .map(|wake| Duration::from_millis(wake.ms_since(now)));
         let retry = self.journal_failing.is_some().then_some(JOURNAL_RETRY);
         let status = self.status_file.due_in(now);
-        [timer, retry, status].into_iter().flatten().min().unwrap_or(HEARTBEAT).min(HEARTBEAT)
+        [timer, retry, status]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(HEARTBEAT)
+            .min(HEARTBEAT)
     }
 
     /// One round: decide, make durable, perform, keep house.
@@ -258,13 +282,21 @@ impl Engine {
     fn obey(&mut self, now: Tick, command: Command, checked: &mut Checked, batch: &mut Batch) {
         match command {
             Command::Ask { messages, reply } => {
-                let mut answers = Reply { to: reply, answers: Vec::with_capacity(messages.len()), durable: Vec::new() };
+                let mut answers = Reply {
+                    to: reply,
+                    answers: Vec::with_capacity(messages.len()),
+                    durable: Vec::new(),
+                };
                 for message in messages {
                     self.answer(now, message, checked, &mut answers, batch);
                 }
                 batch.replies.push(answers);
             }
-            Command::Subscribe { wanted, events, reply } => {
+            Command::Subscribe {
+                wanted,
+                events,
+                reply,
+            } => {
                 // A client that left no longer wants its answer.
                 let _ = reply.send(self.subscribe(now, &wanted, events));
             }
@@ -289,14 +321,21 @@ impl Engine {
     }
 
     fn views(&self) -> Views<'_> {
-        Views { scheduler: &self.scheduler, store: &self.store, tasks_folder: &self.tasks_folder }
+        Views {
+            scheduler: &self.scheduler,
+            store: &self.store,
+            tasks_folder: &self.tasks_folder,
+        }
     }
 }
 
 /// The scheduler's limits as the config has them.
 fn limits(config: &Config) -> Limits {
     let workers = config.workers.iter().filter_map(|(name, worker)| {
-        worker.max_parallel.map(|max_parallel| Limit { scope: LimitScope::Worker(name.as_str().into()), max_parallel })
+        worker.max_parallel.map(|max_parallel| Limit {
+            scope: LimitScope::Worker(name.as_str().into()),
+            max_parallel,
+        })
     });
     let workspaces = config.limits.workspaces.iter().map(|(name, max_parallel)| Limit {
         scope: LimitScope::Workspace(name.as_str().into()),

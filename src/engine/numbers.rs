@@ -12,7 +12,10 @@ pub(super) struct Numbers {
 
 impl Default for Numbers {
     fn default() -> Self {
-        Self { next: 1, reserved: BTreeMap::new() }
+        Self {
+            next: 1,
+            reserved: BTreeMap::new(),
+        }
     }
 }
 
@@ -44,13 +47,18 @@ impl Numbers {
     /// Whether a number was set aside and is still unused.
     #[must_use]
     pub(super) fn is_reserved(&self, number: u64) -> bool {
-        self.reserved.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
+        self.reserved
+            .range(..=number)
+            .next_back()
+            .is_some_and(|(_, last)| number <= *last)
     }
 
     /// A task took this number.
     pub(super) fn used(&mut self, number: u64) {
         self.next = self.next.max(number + 1);
-        let Some((&first, &last)) = self.reserved.range(..=number).next_back() else { return };
+        let Some((&first, &last)) = self.reserved.range(..=number).next_back() else {
+            return;
+        };
         if number > last {
             return;
         }
@@ -66,7 +74,10 @@ impl Numbers {
     /// For a snapshot.
     #[must_use]
     pub(super) fn reserved(&self) -> Vec<(u64, u64)> {
-        self.reserved.iter().map(|(first, last)| (*first, *last)).collect()
+        self.reserved
+            .iter()
+            .map(|(first, last)| (*first, *last))
+            .collect()
     }
 
     /// From a snapshot.

@@ -4,9 +4,9 @@ use wezterm_parallel_scheduler::{Input, TaskKey, Tick};
 
 use super::batch::{Batch, Control, Reply};
 use super::{Engine, JOURNAL_GATE};
+use crate::config::parse_signal;
 use crate::executor::{AttemptId, Exit, Launch, Report, StopPlan};
 use crate::journal::Record;
-use crate::config::parse_signal;
 use crate::worker::{attempt_folder, Job};
 
 /// SIGKILL follows the first signal after this long, unless the profile says otherwise.
@@ -53,7 +53,15 @@ impl Engine {
         let mut undone = Batch::default();
         self.feed(now, Input::CloseGate(JOURNAL_GATE, why.clone()), &mut undone);
         for AttemptId { key, attempt } in std::mem::take(&mut batch.starts) {
-            self.feed(now, Input::NotStarted { key, attempt, not_before: None }, &mut undone);
+            self.feed(
+                now,
+                Input::NotStarted {
+                    key,
+                    attempt,
+                    not_before: None,
+                },
+                &mut undone,
+            );
         }
         self.unwritten.append(&mut undone.records);
         for key in std::mem::take(&mut batch.submitted).into_iter().rev() {
@@ -68,7 +76,11 @@ impl Engine {
     fn withdraw(&mut self, now: Tick, key: TaskKey) {
         // It may have ended in the same round (a dependency that can no longer hold): removal needs an end.
         let mut ended = Batch::default();
-        if self.scheduler.state(key).is_some_and(|state| !super::views::is_end(state)) {
+        if self
+            .scheduler
+            .state(key)
+            .is_some_and(|state| !super::views::is_end(state))
+        {
             self.feed(now, Input::Cancel(key), &mut ended);
         }
         self.feed(now, Input::Forget(key), &mut ended);
@@ -110,7 +122,11 @@ impl Engine {
     pub(super) fn control(&mut self, control: Control) {
         let done = match control {
             Control::Stop(id) => {
-                let plan = self.stop_plans.get(&id.key).copied().unwrap_or_else(|| self.stop_plan(id.key));
+                let plan = self
+                    .stop_plans
+                    .get(&id.key)
+                    .copied()
+                    .unwrap_or_else(|| self.stop_plan(id.key));
                 self.executor.stop(id, plan)
             }
             Control::Suspend(id) => self.executor.suspend(id),
@@ -123,9 +139,15 @@ impl Engine {
 
     fn start(&mut self, id: AttemptId) {
         let Some(launch) = self.launch(id) else {
-            let why = "its worker profile is not in the config any more: add it again, then retry the task".to_owned();
+            let why = "its worker profile is not in the config any more: add it again, then retry the task"
+                .to_owned();
             let now = self.clock.now().0;
-            let exit = Exit { spawn_error: Some(why), started_at_ms: now, ended_at_ms: now, ..Exit::default() };
+            let exit = Exit {
+                spawn_error: Some(why),
+                started_at_ms: now,
+                ended_at_ms: now,
+                ..Exit::default()
+            };
             self.own_reports.push(Report::Ended(id, exit));
             return;
         };
@@ -144,7 +166,12 @@ impl Engine {
         let profile = self.profiles.get(worker)?;
         let settings = self.profiles.config(worker)?;
         let mut env = (*self.store.environments.get(spec.env)?).clone();
-        env.extend(settings.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        env.extend(
+            settings
+                .env
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
         let prepared = profile.prepare(&Job {
             command: spec.command.as_deref(),
             argv: spec.argv.as_deref(),
@@ -152,7 +179,9 @@ impl Engine {
             cwd: spec.cwd.as_ref().as_ref(),
             path: env.get("PATH").map(String::as_str),
         });
-        let timeout = settings.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        let timeout = settings
+            .timeout
+            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         Some(Launch {
             id,
             folder: attempt_folder(&self.tasks_folder, &self.store.id(id.key), id.attempt),
@@ -171,11 +200,16 @@ impl Engine {
     pub(super) fn stop_plan(&self, key: TaskKey) -> StopPlan {
         let task = self.scheduler.task(key);
         let settings = task.and_then(|task| self.profiles.config(&task.submission.lane.worker).cloned());
-        let signal = settings.as_ref().and_then(|settings| settings.stop_signal.as_deref()).and_then(parse_signal);
+        let signal = settings
+            .as_ref()
+            .and_then(|settings| settings.stop_signal.as_deref())
+            .and_then(parse_signal);
         let grace = settings.and_then(|settings| settings.stop_grace);
         StopPlan {
             signal: signal.unwrap_or_else(|| parse_signal("TERM").expect("every system has TERM")),
-            grace_ms: grace.map_or(STOP_GRACE_MS, |grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)),
+            grace_ms: grace.map_or(STOP_GRACE_MS, |grace| {
+                u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)
+            }),
         }
     }
 }
@@ -184,8 +218,14 @@ impl Engine {
 fn record_key(record: &Record) -> Option<TaskKey> {
     match record {
         Record::Submitted { submission, .. } => Some(submission.key),
-        Record::Changed { key, .. } | Record::Exited { key, .. } | Record::Respecified { key, .. } => Some(*key),
+        Record::Changed { key, .. } | Record::Exited { key, .. } | Record::Respecified { key, .. } => {
+            Some(*key)
+        }
         Record::Image(image) => Some(image.task.submission.key),
-        Record::Environment { .. } | Record::Reserved { .. } | Record::Paused { .. } | Record::Removed { .. } | Record::State { .. } => None,
+        Record::Environment { .. }
+        | Record::Reserved { .. }
+        | Record::Paused { .. }
+        | Record::Removed { .. }
+        | Record::State { .. } => None,
     }
 }

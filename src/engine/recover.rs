@@ -26,20 +26,37 @@ pub fn recover(folder: &Path, options: Options) -> Result<(Journal, Recovered, V
     let mut warnings = opened.warnings;
     warnings.append(&mut recovered.warnings);
     if !recovered.strangers.is_empty() {
-        let numbers: Vec<String> = recovered.strangers.iter().take(10).map(|key| key.0.to_string()).collect();
-        warnings.push(format!("the journal speaks of tasks that it never introduced: {}", numbers.join(", ")));
+        let numbers: Vec<String> = recovered
+            .strangers
+            .iter()
+            .take(10)
+            .map(|key| key.0.to_string())
+            .collect();
+        warnings.push(format!(
+            "the journal speaks of tasks that it never introduced: {}",
+            numbers.join(", ")
+        ));
     }
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    tracing::info!(records = opened.records, tasks = recovered.store.len(), "the journal is loaded");
+    tracing::info!(
+        records = opened.records,
+        tasks = recovered.store.len(),
+        "the journal is loaded"
+    );
     Ok((opened.journal, recovered, warnings))
 }
 
 impl Recovered {
     fn empty() -> Self {
         // No slot: nothing starts before the config's limits are set.
-        let limits = Limits { slots: 0, aging_step_ms: 0, lanes: Vec::new(), jitter_seed: 0 };
+        let limits = Limits {
+            slots: 0,
+            aging_step_ms: 0,
+            lanes: Vec::new(),
+            jitter_seed: 0,
+        };
         Self {
             scheduler: Scheduler::new(limits),
             store: Store::default(),
@@ -56,7 +73,9 @@ impl Recovered {
                 let key = submission.key;
                 match self.scheduler.replay_submission(*submission) {
                     Ok(()) => self.store.insert(key, *spec, Vec::new()),
-                    Err(refusal) => self.warnings.push(format!("task {} of the journal was not taken: {refusal}", key.0)),
+                    Err(refusal) => self
+                        .warnings
+                        .push(format!("task {} of the journal was not taken: {refusal}", key.0)),
                 }
             }
             Record::Changed { at, key, change } => {
@@ -66,11 +85,30 @@ impl Recovered {
                     Err(illegal) if illegal.from.is_none() => {
                         self.strangers.insert(key);
                     }
-                    Err(illegal) => self.warnings.push(format!("a record of the journal was not taken: {illegal}")),
+                    Err(illegal) => self
+                        .warnings
+                        .push(format!("a record of the journal was not taken: {illegal}")),
                 }
             }
-            Record::Exited { key, attempt, exit, outcome, message, at } => {
-                facts::outcome(&mut self.store, key, Outcome { attempt, exit, outcome, message, at });
+            Record::Exited {
+                key,
+                attempt,
+                exit,
+                outcome,
+                message,
+                at,
+            } => {
+                facts::outcome(
+                    &mut self.store,
+                    key,
+                    Outcome {
+                        attempt,
+                        exit,
+                        outcome,
+                        message,
+                        at,
+                    },
+                );
             }
             Record::Respecified { key, spec } => self.store.respecify(key, *spec),
             Record::Environment { hash, variables } => self.store.environments.restore(hash, variables),
@@ -81,7 +119,12 @@ impl Recovered {
                 self.store.restore_spent(spent);
             }
             Record::Image(image) => self.restore(*image),
-            Record::State { next_key, reserved, spent, at } => {
+            Record::State {
+                next_key,
+                reserved,
+                spent,
+                at,
+            } => {
                 self.newest = self.newest.max(at);
                 self.store.numbers.restore(next_key, &reserved);
                 self.store.restore_spent(spent);

@@ -22,11 +22,19 @@ impl Engine {
                 let verdict = self.judge(id, &exit);
                 (id, Some(Box::new(exit)), verdict)
             }
-            Report::NotStarted(id, why) => (id, None, without_exit(State::Failed, Reason::NotStarted, "not_started", why)),
+            Report::NotStarted(id, why) => (
+                id,
+                None,
+                without_exit(State::Failed, Reason::NotStarted, "not_started", why),
+            ),
             Report::Lost(id, why) => (id, None, without_exit(State::Lost, Reason::Lost, "lost", why)),
         };
         if !self.awaits(id) {
-            tracing::debug!(task = id.key.0, attempt = id.attempt, "a report about an attempt that is over already");
+            tracing::debug!(
+                task = id.key.0,
+                attempt = id.attempt,
+                "a report about an attempt that is over already"
+            );
             return;
         }
         self.stop_plans.remove(&id.key);
@@ -44,14 +52,23 @@ impl Engine {
     fn judge(&self, id: AttemptId, exit: &Exit) -> Verdict {
         let folder = attempt_folder(&self.tasks_folder, &self.store.id(id.key), id.attempt);
         let task = self.scheduler.task(id.key);
-        let profile = task.as_ref().and_then(|task| self.profiles.get(&task.submission.lane.worker));
+        let profile = task
+            .as_ref()
+            .and_then(|task| self.profiles.get(&task.submission.lane.worker));
         match profile {
             Some(profile) => profile.judge(exit, &folder),
             None => judge_exit(exit),
         }
     }
 
-    fn record_outcome(&mut self, at: Tick, id: AttemptId, exit: Option<Box<Exit>>, verdict: &Verdict, batch: &mut Batch) {
+    fn record_outcome(
+        &mut self,
+        at: Tick,
+        id: AttemptId,
+        exit: Option<Box<Exit>>,
+        verdict: &Verdict,
+        batch: &mut Batch,
+    ) {
         let outcome: Box<str> = verdict.outcome.into();
         let message: Option<Box<str>> = verdict.message.as_deref().map(Into::into);
         let AttemptId { key, attempt } = id;
@@ -63,7 +80,17 @@ impl Engine {
             message: message.clone(),
             at,
         });
-        facts::outcome(&mut self.store, key, Outcome { attempt, exit, outcome, message, at });
+        facts::outcome(
+            &mut self.store,
+            key,
+            Outcome {
+                attempt,
+                exit,
+                outcome,
+                message,
+                at,
+            },
+        );
     }
 
     fn verdict_input(&self, now: Tick, id: AttemptId, verdict: &Verdict) -> Input {
@@ -71,18 +98,36 @@ impl Engine {
         let stopping = self.scheduler.task(key).is_some_and(|task| task.stopping);
         let unfinished = matches!(verdict.reason, Reason::NotStarted | Reason::Lost);
         if stopping && unfinished {
-            return Input::Exited { key, attempt, state: State::Cancelled, reason: Reason::Cancelled };
+            return Input::Exited {
+                key,
+                attempt,
+                state: State::Cancelled,
+                reason: Reason::Cancelled,
+            };
         }
         if verdict.reason == Reason::NotStarted {
-            return Input::NotStarted { key, attempt, not_before: Some(now.plus_ms(self.launch_retry_ms(key))) };
+            return Input::NotStarted {
+                key,
+                attempt,
+                not_before: Some(now.plus_ms(self.launch_retry_ms(key))),
+            };
         }
-        Input::Exited { key, attempt, state: verdict.state, reason: verdict.reason }
+        Input::Exited {
+            key,
+            attempt,
+            state: verdict.state,
+            reason: verdict.reason,
+        }
     }
 
     /// How long to wait after a launch that failed, given how many failed before it in a row.
     fn launch_retry_ms(&self, key: TaskKey) -> u64 {
         let attempts = self.store.get(key).map_or(&[][..], |entry| &entry.attempts);
-        let failed = attempts.iter().rev().take_while(|attempt| attempt.outcome.as_deref() == Some("not_started")).count();
+        let failed = attempts
+            .iter()
+            .rev()
+            .take_while(|attempt| attempt.outcome.as_deref() == Some("not_started"))
+            .count();
         LAUNCH_RETRY_MS << failed.saturating_sub(1).min(LAUNCH_DOUBLINGS_MAX)
     }
 
@@ -105,16 +150,23 @@ impl Engine {
                 }
                 Action::Start { key, attempt, .. } => batch.starts.push(AttemptId { key, attempt }),
                 Action::Stop(key, attempt) => batch.controls.push(Control::Stop(AttemptId { key, attempt })),
-                Action::Suspend(key, attempt) => batch.controls.push(Control::Suspend(AttemptId { key, attempt })),
-                Action::Continue(key, attempt) => batch.controls.push(Control::Resume(AttemptId { key, attempt })),
+                Action::Suspend(key, attempt) => {
+                    batch.controls.push(Control::Suspend(AttemptId { key, attempt }))
+                }
+                Action::Continue(key, attempt) => {
+                    batch.controls.push(Control::Resume(AttemptId { key, attempt }))
+                }
             }
         }
     }
 
     /// After a restart: learns what became of the attempts that ran under the last daemon.
     pub(super) fn adopt(&mut self) {
-        let active: Vec<(TaskKey, u32, bool)> =
-            self.scheduler.active().map(|task| (task.submission.key, task.attempts, task.stopping)).collect();
+        let active: Vec<(TaskKey, u32, bool)> = self
+            .scheduler
+            .active()
+            .map(|task| (task.submission.key, task.attempts, task.stopping))
+            .collect();
         for (key, attempt, stopping) in active {
             let id = AttemptId { key, attempt };
             let folder = attempt_folder(&self.tasks_folder, &self.store.id(key), attempt);
@@ -122,7 +174,9 @@ impl Engine {
                 Ok(Found::Running) if stopping => self.control(Control::Stop(id)),
                 Ok(Found::Running) => tracing::info!(task = key.0, attempt, "adopted a running attempt"),
                 Ok(Found::Ended(exit)) => self.own_reports.push(Report::Ended(id, exit)),
-                Ok(Found::NeverStarted) => self.own_reports.push(Report::NotStarted(id, "the daemon ended first".to_owned())),
+                Ok(Found::NeverStarted) => self
+                    .own_reports
+                    .push(Report::NotStarted(id, "the daemon ended first".to_owned())),
                 Ok(Found::Lost(why)) => self.own_reports.push(Report::Lost(id, why)),
                 Err(error) => self.own_reports.push(Report::Lost(id, error.to_string())),
             }
@@ -131,5 +185,10 @@ impl Engine {
 }
 
 fn without_exit(state: State, reason: Reason, outcome: &'static str, why: String) -> Verdict {
-    Verdict { state, reason, outcome, message: Some(why) }
+    Verdict {
+        state,
+        reason,
+        outcome,
+        message: Some(why),
+    }
 }

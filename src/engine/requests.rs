@@ -6,12 +6,12 @@ use super::accept::{dependencies, Accepted, Acceptor, Checked};
 use super::batch::{journal_failed, Batch, Reply};
 use super::views::{is_active, is_end, state_name};
 use super::{errors, Ending, Engine, SHUTDOWN_GATE};
+use crate::config::parse_signal;
 use crate::executor::StopPlan;
 use crate::journal::Record;
-use crate::config::parse_signal;
 use crate::protocol::{
-    Answer, Cancel, Changed, Clean, EditTask, EnvironmentStored, ErrorAnswer, Event, Filter, Ids, Message, Reserved,
-    Retry, StatusAnswer, StatusUpdate, Subscribe, TaskQueue,
+    Answer, Cancel, Changed, Clean, EditTask, EnvironmentStored, ErrorAnswer, Event, Filter, Ids, Message,
+    Reserved, Retry, StatusAnswer, StatusUpdate, Subscribe, TaskQueue,
 };
 
 /// Numbers that one request may set aside.
@@ -46,7 +46,12 @@ impl Engine {
     fn allow(&self, message: &Message) -> Result<(), ErrorAnswer> {
         let reads = matches!(
             message,
-            Message::Status(_) | Message::Show(_) | Message::Explain(_) | Message::Info {} | Message::Shutdown(_) | Message::Reload {}
+            Message::Status(_)
+                | Message::Show(_)
+                | Message::Explain(_)
+                | Message::Info {}
+                | Message::Shutdown(_)
+                | Message::Reload {}
         );
         if reads || matches!(message, Message::Cancel(_)) {
             return Ok(());
@@ -60,7 +65,13 @@ impl Engine {
         }
     }
 
-    fn dispatch(&mut self, now: Tick, message: Message, checked: &mut Checked, batch: &mut Batch) -> Answered {
+    fn dispatch(
+        &mut self,
+        now: Tick,
+        message: Message,
+        checked: &mut Checked,
+        batch: &mut Batch,
+    ) -> Answered {
         match message {
             Message::TaskQueue(task) => self.queue(now, *task, checked, batch),
             Message::Environment(environment) => Ok(self.store_environment(environment.variables, batch)),
@@ -107,11 +118,18 @@ impl Engine {
         };
         let (submission, spec, environment) = match acceptor.accept(task)? {
             Accepted::Repeat(key) => return Ok(self.queued(key)),
-            Accepted::New { submission, spec, environment } => (submission, spec, environment),
+            Accepted::New {
+                submission,
+                spec,
+                environment,
+            } => (submission, spec, environment),
         };
         let key = submission.key;
         batch.records.extend(environment);
-        let record = Record::Submitted { submission: Box::new(submission.clone()), spec: Box::new(spec.clone()) };
+        let record = Record::Submitted {
+            submission: Box::new(submission.clone()),
+            spec: Box::new(spec.clone()),
+        };
         self.store.insert(key, spec, Vec::new());
         match self.scheduler.apply(now, Input::Submit(Box::new(submission))) {
             Ok(actions) => {
@@ -138,7 +156,10 @@ impl Engine {
             Some(State::Skipped) => "Skipped",
             _ => "Queued",
         };
-        Answer::StatusUpdate(StatusUpdate { process_id: self.store.id(key), status: status.to_owned() })
+        Answer::StatusUpdate(StatusUpdate {
+            process_id: self.store.id(key),
+            status: status.to_owned(),
+        })
     }
 
     fn store_environment(&mut self, variables: super::environments::Variables, batch: &mut Batch) -> Answer {
@@ -146,35 +167,65 @@ impl Engine {
         if new {
             batch.records.push(Record::Environment { hash, variables });
         }
-        Answer::Environment(EnvironmentStored { hash: format!("{:016x}", hash.0) })
+        Answer::Environment(EnvironmentStored {
+            hash: format!("{:016x}", hash.0),
+        })
     }
 
     fn status(&self, now: Tick, filter: &Filter) -> Answered {
         for state in &filter.states {
-            if !super::views::STATES.iter().any(|known| state_name(*known) == state) {
+            if !super::views::STATES
+                .iter()
+                .any(|known| state_name(*known) == state)
+            {
                 let known: Vec<&str> = super::views::STATES.into_iter().map(state_name).collect();
-                return Err(errors::invalid(format!("there is no state '{state}'"), &format!("states: {}", known.join(", "))));
+                return Err(errors::invalid(
+                    format!("there is no state '{state}'"),
+                    &format!("states: {}", known.join(", ")),
+                ));
             }
         }
-        let keys = if filter.ids.is_empty() { None } else { Some(self.find_all(&filter.ids)?) };
+        let keys = if filter.ids.is_empty() {
+            None
+        } else {
+            Some(self.find_all(&filter.ids)?)
+        };
         let views = self.views();
-        Ok(Answer::Status(StatusAnswer { tasks: views.filtered(filter, keys), summary: views.summary(now) }))
+        Ok(Answer::Status(StatusAnswer {
+            tasks: views.filtered(filter, keys),
+            summary: views.summary(now),
+        }))
     }
 
     fn show(&self, id: &str) -> Answered {
         let view = self.views().task(self.find(id)?);
-        view.map(|view| Answer::Task(Box::new(view))).ok_or_else(|| errors::unknown_task(id))
+        view.map(|view| Answer::Task(Box::new(view)))
+            .ok_or_else(|| errors::unknown_task(id))
     }
 
     fn explain(&self, now: Tick, id: &str) -> Answered {
         let explanation = self.views().explanation(now, self.find(id)?);
-        explanation.map(Answer::Explanation).ok_or_else(|| errors::unknown_task(id))
+        explanation
+            .map(Answer::Explanation)
+            .ok_or_else(|| errors::unknown_task(id))
     }
 
     /// A subscription: the tasks as they stand, and events from here on.
-    pub(super) fn subscribe(&mut self, now: Tick, wanted: &Subscribe, events: tokio::sync::mpsc::Sender<Event>) -> Answer {
-        let filter = Filter { ids: wanted.ids.clone(), summary_only: wanted.ids.is_empty(), ..Filter::default() };
-        match self.status(now, &filter).and_then(|status| Ok((status, self.find_all(&wanted.ids)?))) {
+    pub(super) fn subscribe(
+        &mut self,
+        now: Tick,
+        wanted: &Subscribe,
+        events: tokio::sync::mpsc::Sender<Event>,
+    ) -> Answer {
+        let filter = Filter {
+            ids: wanted.ids.clone(),
+            summary_only: wanted.ids.is_empty(),
+            ..Filter::default()
+        };
+        match self
+            .status(now, &filter)
+            .and_then(|status| Ok((status, self.find_all(&wanted.ids)?)))
+        {
             Ok((status, keys)) => {
                 self.watchers.add(events, keys);
                 status
@@ -192,14 +243,28 @@ impl Engine {
         input: impl Fn(State, TaskKey) -> Result<Input, &'static str>,
     ) -> Answered {
         if ids.is_empty() {
-            return Err(errors::invalid("no ids are given".to_owned(), "name at least one task"));
+            return Err(errors::invalid(
+                "no ids are given".to_owned(),
+                "name at least one task",
+            ));
         }
         let mut inputs = Vec::with_capacity(ids.len());
         for key in self.find_all(ids)? {
-            let state = self.scheduler.state(key).ok_or_else(|| errors::unknown_task(&self.store.id(key)))?;
+            let state = self
+                .scheduler
+                .state(key)
+                .ok_or_else(|| errors::unknown_task(&self.store.id(key)))?;
             let wrong = |needs: &str| {
-                let message = format!("task '{}' is {}, but must be {needs}", self.store.id(key), state_name(state));
-                ErrorAnswer { code: crate::protocol::ErrorCode::WrongState, message, hint: "nothing was changed".to_owned() }
+                let message = format!(
+                    "task '{}' is {}, but must be {needs}",
+                    self.store.id(key),
+                    state_name(state)
+                );
+                ErrorAnswer {
+                    code: crate::protocol::ErrorCode::WrongState,
+                    message,
+                    hint: "nothing was changed".to_owned(),
+                }
             };
             inputs.push(input(state, key).map_err(wrong)?);
         }
@@ -214,7 +279,10 @@ impl Engine {
     fn cancel(&mut self, now: Tick, cancel: &Cancel, batch: &mut Batch) -> Answered {
         let signal = match &cancel.signal {
             Some(name) => Some(parse_signal(name).ok_or_else(|| {
-                errors::invalid(format!("there is no signal '{name}'"), "give a name such as INT, TERM, HUP, KILL, or a number")
+                errors::invalid(
+                    format!("there is no signal '{name}'"),
+                    "give a name such as INT, TERM, HUP, KILL, or a number",
+                )
             })?),
             None => None,
         };
@@ -222,25 +290,44 @@ impl Engine {
         if signal.is_some() || cancel.grace_ms.is_some() {
             for key in keys {
                 let usual = self.stop_plan(key);
-                let plan = StopPlan { signal: signal.unwrap_or(usual.signal), grace_ms: cancel.grace_ms.unwrap_or(usual.grace_ms) };
+                let plan = StopPlan {
+                    signal: signal.unwrap_or(usual.signal),
+                    grace_ms: cancel.grace_ms.unwrap_or(usual.grace_ms),
+                };
                 self.stop_plans.insert(key, plan);
             }
         }
         self.each(now, &cancel.ids, batch, |state, key| {
-            if is_end(state) { Err("waiting or running") } else { Ok(Input::Cancel(key)) }
+            if is_end(state) {
+                Err("waiting or running")
+            } else {
+                Ok(Input::Cancel(key))
+            }
         })
     }
 
     fn retry(&mut self, now: Tick, retry: &Retry, batch: &mut Batch) -> Answered {
         let mut ids = retry.ids.clone();
         if retry.all_failed {
-            let failed = |key: TaskKey| matches!(self.scheduler.state(key), Some(State::Failed | State::Lost));
-            ids.extend(self.store.ended().filter(|(_, key)| failed(*key)).map(|(_, key)| self.store.id(key)));
+            let failed =
+                |key: TaskKey| matches!(self.scheduler.state(key), Some(State::Failed | State::Lost));
+            ids.extend(
+                self.store
+                    .ended()
+                    .filter(|(_, key)| failed(*key))
+                    .map(|(_, key)| self.store.id(key)),
+            );
             if ids.is_empty() {
                 return Ok(Answer::Changed(Changed::default()));
             }
         }
-        self.each(now, &ids, batch, |state, key| if is_end(state) { Ok(Input::Revive(key)) } else { Err("over") })
+        self.each(now, &ids, batch, |state, key| {
+            if is_end(state) {
+                Ok(Input::Revive(key))
+            } else {
+                Err("over")
+            }
+        })
     }
 
     fn pause_or_resume(&mut self, now: Tick, ids: Ids, pause: bool, batch: &mut Batch) -> Answered {
@@ -255,26 +342,50 @@ impl Engine {
             });
         }
         let workspace = ids.workspace.map(|name| self.store.intern(&name));
-        batch.records.push(Record::Paused { workspace: workspace.clone(), paused: pause });
-        let input = if pause { Input::Pause(workspace) } else { Input::Resume(workspace) };
+        batch.records.push(Record::Paused {
+            workspace: workspace.clone(),
+            paused: pause,
+        });
+        let input = if pause {
+            Input::Pause(workspace)
+        } else {
+            Input::Resume(workspace)
+        };
         self.feed(now, input, batch);
         Ok(Answer::Changed(Changed::default()))
     }
 
     fn edit(&mut self, now: Tick, edit: EditTask, batch: &mut Batch) -> Answered {
         let key = self.find(&edit.id)?;
-        let state = self.scheduler.state(key).ok_or_else(|| errors::unknown_task(&edit.id))?;
+        let state = self
+            .scheduler
+            .state(key)
+            .ok_or_else(|| errors::unknown_task(&edit.id))?;
         if is_end(state) || (edit.command.is_some() && is_active(state)) {
             let refusal = wezterm_parallel_scheduler::Refusal::WrongState(key, state);
             return Err(errors::refusal(&refusal, |key| self.store.id(key)));
         }
-        if edit.command.as_deref().is_some_and(|command| command.is_empty() || command.contains('\0')) {
-            return Err(errors::invalid("field 'command' is empty or has a NUL".to_owned(), "give a command"));
+        if edit
+            .command
+            .as_deref()
+            .is_some_and(|command| command.is_empty() || command.contains('\0'))
+        {
+            return Err(errors::invalid(
+                "field 'command' is empty or has a NUL".to_owned(),
+                "give a command",
+            ));
         }
         let changes = Edit {
             priority: edit.priority,
-            after: edit.after.as_deref().map(|after| dependencies(&self.store, after)).transpose()?,
-            not_before: edit.delay_ms.map(|ms| now.plus_ms(ms)).or(edit.not_before_ms.map(Tick)),
+            after: edit
+                .after
+                .as_deref()
+                .map(|after| dependencies(&self.store, after))
+                .transpose()?,
+            not_before: edit
+                .delay_ms
+                .map(|ms| now.plus_ms(ms))
+                .or(edit.not_before_ms.map(Tick)),
             max_retries: edit.retries,
         };
         if changes != Edit::default() {
@@ -291,7 +402,9 @@ impl Engine {
         let Some(entry) = self.store.get(key) else { return };
         let mut spec = entry.spec.clone();
         if let Some(label) = &edit.label {
-            spec.label = Some(label.as_str()).filter(|label| !label.is_empty()).map(Into::into);
+            spec.label = Some(label.as_str())
+                .filter(|label| !label.is_empty())
+                .map(Into::into);
         }
         if let Some(timeout) = edit.timeout_ms {
             spec.timeout_ms = Some(timeout).filter(|ms| *ms > 0);
@@ -301,7 +414,10 @@ impl Engine {
             spec.argv = None;
         }
         if spec != entry.spec {
-            batch.records.push(Record::Respecified { key, spec: Box::new(spec.clone()) });
+            batch.records.push(Record::Respecified {
+                key,
+                spec: Box::new(spec.clone()),
+            });
             batch.touched.push(key);
             self.store.respecify(key, spec);
         }
@@ -309,13 +425,16 @@ impl Engine {
 
     fn clean(&mut self, now: Tick, clean: &Clean, batch: &mut Batch) -> Answered {
         let wanted = self.find_all(&clean.ids)?;
-        let running = wanted.iter().find(|key| self.scheduler.state(**key).is_some_and(|state| !is_end(state)));
+        let running = wanted
+            .iter()
+            .find(|key| self.scheduler.state(**key).is_some_and(|state| !is_end(state)));
         if let Some((key, state)) = running.and_then(|key| Some((*key, self.scheduler.state(*key)?))) {
             let refusal = wezterm_parallel_scheduler::Refusal::WrongState(key, state);
             return Err(errors::refusal(&refusal, |key| self.store.id(key)));
         }
         let old_enough = |at: Tick| clean.older_than_ms.is_none_or(|ms| now.ms_since(at) >= ms);
-        let right = |key: TaskKey| !clean.succeeded_only || self.scheduler.state(key) == Some(State::Succeeded);
+        let right =
+            |key: TaskKey| !clean.succeeded_only || self.scheduler.state(key) == Some(State::Succeeded);
         let keys: Vec<TaskKey> = self
             .store
             .ended()
@@ -339,7 +458,11 @@ impl Engine {
 
     /// Ends the daemon; with `kill`, its workers first.
     fn shut_down(&mut self, now: Tick, kill: bool, batch: &mut Batch) -> Answer {
-        self.feed(now, Input::CloseGate(SHUTDOWN_GATE, "the daemon is ending".to_owned()), batch);
+        self.feed(
+            now,
+            Input::CloseGate(SHUTDOWN_GATE, "the daemon is ending".to_owned()),
+            batch,
+        );
         if kill {
             let active: Vec<TaskKey> = self.scheduler.active().map(|task| task.submission.key).collect();
             for key in active {

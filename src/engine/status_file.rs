@@ -41,7 +41,11 @@ struct Content<'a> {
 
 impl StatusFile {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, written: None, changed: true }
+        Self {
+            path,
+            written: None,
+            changed: true,
+        }
     }
 
     /// Something changed.
@@ -94,7 +98,12 @@ impl StatusFile {
 /// Puts the new content in place of the old in one step.
 fn replace(path: &Path, content: &Content<'_>) -> io::Result<()> {
     let fresh = path.with_extension("json.new");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)?;
     let mut bytes = serde_json::to_vec(content)?;
     bytes.push(b'\n');
     file.write_all(&bytes)?;

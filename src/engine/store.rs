@@ -61,7 +61,10 @@ impl Store {
             return Some(*key);
         }
         let key = canonical_number(id)?;
-        self.entries.get(&key).filter(|entry| entry.spec.name.is_none()).map(|_| key)
+        self.entries
+            .get(&key)
+            .filter(|entry| entry.spec.name.is_none())
+            .map(|_| key)
     }
 
     /// What a client's own id stands for.
@@ -85,7 +88,9 @@ impl Store {
         loop {
             let number = self.numbers.take_next();
             let name = number.to_string();
-            if !self.names.contains_key(name.as_str()) && !self.spent.contains(&StableHash::of(name.as_bytes())) {
+            if !self.names.contains_key(name.as_str())
+                && !self.spent.contains(&StableHash::of(name.as_bytes()))
+            {
                 return TaskKey(number);
             }
         }
@@ -100,7 +105,14 @@ impl Store {
         if let Some(name) = &spec.name {
             self.names.insert(name.clone(), key);
         }
-        self.entries.insert(key, Box::new(Entry { spec, attempts, ended_at: None }));
+        self.entries.insert(
+            key,
+            Box::new(Entry {
+                spec,
+                attempts,
+                ended_at: None,
+            }),
+        );
     }
 
     /// Replaces a task's spec.
@@ -137,7 +149,9 @@ impl Store {
 
     /// All tasks in the order of their keys, from `from` on.
     pub(super) fn from(&self, from: TaskKey) -> impl Iterator<Item = (TaskKey, &Entry)> {
-        self.entries.range(from..).map(|(key, entry)| (*key, entry.as_ref()))
+        self.entries
+            .range(from..)
+            .map(|(key, entry)| (*key, entry.as_ref()))
     }
 
     /// How many tasks there are.
@@ -149,7 +163,11 @@ impl Store {
     /// The id of a task, as a person knows it.
     #[must_use]
     pub(super) fn id(&self, key: TaskKey) -> String {
-        match self.entries.get(&key).and_then(|entry| entry.spec.name.as_deref()) {
+        match self
+            .entries
+            .get(&key)
+            .and_then(|entry| entry.spec.name.as_deref())
+        {
             Some(name) => name.to_owned(),
             None => key.0.to_string(),
         }

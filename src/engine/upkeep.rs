@@ -29,7 +29,13 @@ pub(super) struct Upkeep {
 
 impl Upkeep {
     pub(super) fn new(config: &Config, tasks_folder: PathBuf) -> Self {
-        let mut upkeep = Self { age_ms: 0, tasks: 0, tasks_folder, janitor: None, snapshot: None };
+        let mut upkeep = Self {
+            age_ms: 0,
+            tasks: 0,
+            tasks_folder,
+            janitor: None,
+            snapshot: None,
+        };
         upkeep.configure(config);
         upkeep
     }
@@ -81,8 +87,14 @@ impl Engine {
         }
         let surplus = self.store.ended_len().saturating_sub(self.upkeep.tasks);
         let old = |at: Tick| now.ms_since(at) > self.upkeep.age_ms;
-        let due = self.store.ended().enumerate().take_while(|(index, (at, _))| *index < surplus || old(*at));
-        let free = due.map(|(_, (_, key))| key).filter(|key| !self.scheduler.is_waited_for(*key));
+        let due = self
+            .store
+            .ended()
+            .enumerate()
+            .take_while(|(index, (at, _))| *index < surplus || old(*at));
+        let free = due
+            .map(|(_, (_, key))| key)
+            .filter(|key| !self.scheduler.is_waited_for(*key));
         let keys: Vec<TaskKey> = free.take(REMOVE_MAX).collect();
         self.remove(now, &keys, batch);
     }
@@ -120,7 +132,8 @@ impl Engine {
         }
         if self.status_file.is_due(now) {
             let summary = self.views().summary(now);
-            self.status_file.write(now, &summary, self.journal_failing.as_deref());
+            self.status_file
+                .write(now, &summary, self.journal_failing.as_deref());
         }
     }
 
@@ -135,7 +148,13 @@ impl Engine {
             }
             return Ok(());
         };
-        let keys: Vec<TaskKey> = self.store.from(from).map(|(key, _)| key).take_while(|key| *key <= last).take(CHUNK).collect();
+        let keys: Vec<TaskKey> = self
+            .store
+            .from(from)
+            .map(|(key, _)| key)
+            .take_while(|key| *key <= last)
+            .take(CHUNK)
+            .collect();
         let images = keys.iter().filter_map(|key| self.image(*key)).collect();
         match keys.last() {
             Some(upto) if keys.len() == CHUNK => {
@@ -153,10 +172,21 @@ impl Engine {
     /// Everything that is not a task.
     fn snapshot_state(&self, now: Tick) -> Vec<Record> {
         let numbers = &self.store.numbers;
-        let state = Record::State { next_key: numbers.next(), reserved: numbers.reserved(), spent: self.store.spent().collect(), at: now };
+        let state = Record::State {
+            next_key: numbers.next(),
+            reserved: numbers.reserved(),
+            spent: self.store.spent().collect(),
+            at: now,
+        };
         let environments = self.store.environments.iter();
-        let environments = environments.map(|(hash, variables)| Record::Environment { hash, variables: variables.clone() });
-        let paused = self.scheduler.paused().map(|workspace| Record::Paused { workspace, paused: true });
+        let environments = environments.map(|(hash, variables)| Record::Environment {
+            hash,
+            variables: variables.clone(),
+        });
+        let paused = self.scheduler.paused().map(|workspace| Record::Paused {
+            workspace,
+            paused: true,
+        });
         std::iter::once(state).chain(environments).chain(paused).collect()
     }
 
@@ -164,6 +194,11 @@ impl Engine {
         let entry = self.store.get(key)?;
         let task = self.scheduler.task(key)?;
         let (spec, attempts) = (entry.spec.clone(), entry.attempts.clone());
-        Some(Record::Image(Box::new(TaskImage { task, spec, attempts, ended_at: entry.ended_at })))
+        Some(Record::Image(Box::new(TaskImage {
+            task,
+            spec,
+            attempts,
+            ended_at: entry.ended_at,
+        })))
     }
 }

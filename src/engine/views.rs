@@ -51,7 +51,10 @@ pub(super) fn is_active(state: State) -> bool {
 
 /// Whether it is over.
 pub(super) fn is_end(state: State) -> bool {
-    matches!(state, State::Succeeded | State::Failed | State::Cancelled | State::Skipped | State::Lost)
+    matches!(
+        state,
+        State::Succeeded | State::Failed | State::Cancelled | State::Skipped | State::Lost
+    )
 }
 
 /// Looks at the scheduler and the store together.
@@ -71,7 +74,11 @@ impl Views<'_> {
     fn view(&self, task: &Task, entry: &Entry) -> TaskView {
         let submission = &task.submission;
         let id = self.store.id(submission.key);
-        let attempts = entry.attempts.iter().map(|attempt| self.attempt(&id, attempt)).collect();
+        let attempts = entry
+            .attempts
+            .iter()
+            .map(|attempt| self.attempt(&id, attempt))
+            .collect();
         TaskView {
             state: state_name(task.state).to_owned(),
             reason: task.reason.map(|reason| self.reason(reason)),
@@ -83,7 +90,11 @@ impl Views<'_> {
             argv: entry.spec.argv.as_deref().map(<[String]>::to_vec),
             cwd: entry.spec.cwd.to_string(),
             submitted_at_ms: submission.submitted_at.0,
-            after: submission.after.iter().map(|on| format!("{}:{}", self.store.id(on.key), condition_name(on.on))).collect(),
+            after: submission
+                .after
+                .iter()
+                .map(|on| format!("{}:{}", self.store.id(on.key), condition_name(on.on)))
+                .collect(),
             not_before_ms: submission.not_before.map(|tick| tick.0),
             timeout_ms: entry.spec.timeout_ms,
             retries: submission.backoff.max_retries,
@@ -102,12 +113,20 @@ impl Views<'_> {
             outcome: attempt.outcome.as_deref().map(str::to_owned),
             exit_code: exit.and_then(|exit| exit.exit_code),
             signal: exit.and_then(|exit| exit.signal),
-            started_at_ms: exit.map(|exit| exit.started_at_ms).filter(|ms| *ms > 0).unwrap_or(attempt.started_at.0),
-            ended_at_ms: exit.map(|exit| exit.ended_at_ms).filter(|ms| *ms > 0).or(attempt.ended_at.map(|at| at.0)),
+            started_at_ms: exit
+                .map(|exit| exit.started_at_ms)
+                .filter(|ms| *ms > 0)
+                .unwrap_or(attempt.started_at.0),
+            ended_at_ms: exit
+                .map(|exit| exit.ended_at_ms)
+                .filter(|ms| *ms > 0)
+                .or(attempt.ended_at.map(|at| at.0)),
             cpu_seconds: exit.map(|exit| exit.cpu_seconds),
             peak_memory_bytes: exit.map(|exit| exit.peak_memory_bytes),
             message: attempt.message.as_deref().map(str::to_owned),
-            folder: attempt_folder(self.tasks_folder, id, attempt.attempt).display().to_string(),
+            folder: attempt_folder(self.tasks_folder, id, attempt.attempt)
+                .display()
+                .to_string(),
         }
     }
 
@@ -141,21 +160,38 @@ impl Views<'_> {
             tasks.sort_by_key(|task| rank(task, aging));
             tasks.truncate(limit);
         }
-        tasks.iter().filter_map(|task| Some(self.view(task, self.store.get(task.submission.key)?))).collect()
+        tasks
+            .iter()
+            .filter_map(|task| Some(self.view(task, self.store.get(task.submission.key)?)))
+            .collect()
     }
 
     fn passes(&self, filter: &Filter, task: &Task) -> bool {
-        let label = || self.store.get(task.submission.key).and_then(|entry| entry.spec.label.as_deref());
+        let label = || {
+            self.store
+                .get(task.submission.key)
+                .and_then(|entry| entry.spec.label.as_deref())
+        };
         (filter.states.is_empty() || filter.states.iter().any(|state| state == state_name(task.state)))
-            && filter.workspace.as_deref().is_none_or(|name| *task.submission.lane.workspace == *name)
+            && filter
+                .workspace
+                .as_deref()
+                .is_none_or(|name| *task.submission.lane.workspace == *name)
             && (filter.label.is_none() || label() == filter.label.as_deref())
     }
 
     /// The queue in numbers.
     pub(super) fn summary(&self, now: Tick) -> Summary {
-        let states: BTreeMap<String, usize> =
-            STATES.iter().map(|state| (state_name(*state).to_owned(), self.scheduler.count(*state))).collect();
-        let mut paused_workspaces: Vec<String> = self.scheduler.paused().flatten().map(|name| name.to_string()).collect();
+        let states: BTreeMap<String, usize> = STATES
+            .iter()
+            .map(|state| (state_name(*state).to_owned(), self.scheduler.count(*state)))
+            .collect();
+        let mut paused_workspaces: Vec<String> = self
+            .scheduler
+            .paused()
+            .flatten()
+            .map(|name| name.to_string())
+            .collect();
         paused_workspaces.sort();
         Summary {
             queued: self.scheduler.count(State::Queued),
@@ -175,7 +211,9 @@ impl Views<'_> {
         Some(ExplanationView {
             id: self.store.id(key),
             state: state_name(explanation.state).to_owned(),
-            reason: reason.filter(|_| is_end(explanation.state)).map(|reason| self.reason(reason)),
+            reason: reason
+                .filter(|_| is_end(explanation.state))
+                .map(|reason| self.reason(reason)),
             gates: explanation.gates.into_iter().map(gate).collect(),
             ahead: explanation.ahead,
             not_overtaken_after_ms: explanation.not_overtaken_after.map(|tick| tick.0),
@@ -187,7 +225,8 @@ impl Views<'_> {
 fn rank(task: &Task, aging_step_ms: u64) -> (u8, i128, u64) {
     let submission = &task.submission;
     let key = submission.key.0;
-    let turn = i128::from(submission.submitted_at.0) - i128::from(submission.priority) * i128::from(aging_step_ms);
+    let turn =
+        i128::from(submission.submitted_at.0) - i128::from(submission.priority) * i128::from(aging_step_ms);
     match task.state {
         state if is_active(state) => (0, 0, key),
         State::Queued => (1, turn, key),
@@ -197,7 +236,11 @@ fn rank(task: &Task, aging_step_ms: u64) -> (u8, i128, u64) {
 }
 
 fn gate(report: GateReport) -> GateView {
-    GateView { gate: report.gate, message: report.message, opens_at_ms: report.opens_at.map(|tick| tick.0) }
+    GateView {
+        gate: report.gate,
+        message: report.message,
+        opens_at_ms: report.opens_at.map(|tick| tick.0),
+    }
 }
 
 fn condition_name(condition: Condition) -> &'static str {

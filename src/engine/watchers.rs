@@ -26,7 +26,11 @@ struct Watcher {
 impl Watchers {
     /// From now on, events about these tasks (none: all) go here.
     pub(super) fn add(&mut self, events: Sender<Event>, only: impl IntoIterator<Item = TaskKey>) {
-        self.all.push(Watcher { events, only: only.into_iter().collect(), dropped: 0 });
+        self.all.push(Watcher {
+            events,
+            only: only.into_iter().collect(),
+            dropped: 0,
+        });
     }
 
     /// Whether anybody wants to hear of this task.
@@ -51,7 +55,8 @@ impl Watchers {
     }
 
     fn tell(&mut self, key: TaskKey, event: impl Fn() -> Event) {
-        self.all.retain_mut(|watcher| !watcher.wants(key) || watcher.send(event()));
+        self.all
+            .retain_mut(|watcher| !watcher.wants(key) || watcher.send(event()));
     }
 }
 
@@ -73,7 +78,14 @@ impl Watcher {
 
     /// Says how much was dropped, if something was; whether the subscriber is still there.
     fn settle(&mut self) -> bool {
-        if self.dropped > 0 && self.events.try_send(Event::Lagged { dropped: self.dropped }).is_ok() {
+        if self.dropped > 0
+            && self
+                .events
+                .try_send(Event::Lagged {
+                    dropped: self.dropped,
+                })
+                .is_ok()
+        {
             self.dropped = 0;
         }
         !self.events.is_closed()
@@ -85,7 +97,10 @@ mod tests {
     use super::*;
 
     fn view(id: &str) -> TaskView {
-        TaskView { id: id.to_owned(), ..TaskView::default() }
+        TaskView {
+            id: id.to_owned(),
+            ..TaskView::default()
+        }
     }
 
     #[test]

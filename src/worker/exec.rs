@@ -10,7 +10,9 @@ pub(super) struct Exec {
 
 impl Exec {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned() }
+        Self {
+            name: name.to_owned(),
+        }
     }
 }
 

@@ -99,8 +99,12 @@ impl Profiles {
     /// Builds them from the config.
     #[must_use]
     pub fn new(workers: &BTreeMap<String, WorkerConfig>) -> Self {
-        let built = workers.iter().map(|(name, config)| (name.clone(), (config.clone(), build(name, config))));
-        Self { by_name: built.collect() }
+        let built = workers
+            .iter()
+            .map(|(name, config)| (name.clone(), (config.clone(), build(name, config))));
+        Self {
+            by_name: built.collect(),
+        }
     }
 
     /// The profile of this name.
@@ -131,10 +135,21 @@ fn build(name: &str, config: &WorkerConfig) -> Arc<dyn Profile> {
 /// The judgement by exit alone: what a plain command's outcome is.
 #[must_use]
 pub fn judge_exit(exit: &Exit) -> Verdict {
-    let verdict = |state, reason, outcome, message| Verdict { state, reason, outcome, message };
-    let left = (exit.leftovers > 0).then(|| format!("left {} processes behind, which were ended", exit.leftovers));
+    let verdict = |state, reason, outcome, message| Verdict {
+        state,
+        reason,
+        outcome,
+        message,
+    };
+    let left =
+        (exit.leftovers > 0).then(|| format!("left {} processes behind, which were ended", exit.leftovers));
     if let Some(error) = &exit.spawn_error {
-        return verdict(State::Failed, Reason::SpawnError, "spawn_error", Some(error.clone()));
+        return verdict(
+            State::Failed,
+            Reason::SpawnError,
+            "spawn_error",
+            Some(error.clone()),
+        );
     }
     match (exit.stopped, exit.exit_code, exit.signal) {
         (Some(StopCause::Request), ..) => verdict(State::Cancelled, Reason::Cancelled, "cancelled", left),

@@ -11,7 +11,11 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Whether `program` can be executed from `cwd` with this PATH.
 pub(super) fn find(program: &str, cwd: &Path, path: Option<&str>) -> Result<(), JobError> {
-    let folders: Vec<&str> = if program.contains('/') { vec!["."] } else { path.unwrap_or(DEFAULT_PATH).split(':').collect() };
+    let folders: Vec<&str> = if program.contains('/') {
+        vec!["."]
+    } else {
+        path.unwrap_or(DEFAULT_PATH).split(':').collect()
+    };
     let mut tried = Vec::new();
     for folder in folders {
         // An empty entry in PATH means the working folder, as execvp has it.
@@ -21,5 +25,8 @@ pub(super) fn find(program: &str, cwd: &Path, path: Option<&str>) -> Result<(), 
         }
         tried.push(candidate.display().to_string());
     }
-    Err(JobError::MissingProgram { program: program.to_owned(), tried })
+    Err(JobError::MissingProgram {
+        program: program.to_owned(),
+        tried,
+    })
 }

@@ -11,7 +11,10 @@ pub(super) struct Shell {
 
 impl Shell {
     pub(super) fn new(name: &str, shell: Option<&str>) -> Self {
-        Self { name: name.to_owned(), shell: shell.unwrap_or("sh").to_owned() }
+        Self {
+            name: name.to_owned(),
+            shell: shell.unwrap_or("sh").to_owned(),
+        }
     }
 }
 

@@ -152,8 +152,7 @@ impl Home {
             let output = fs::read_to_string(&path).unwrap_or_default();
             let complete = output.rsplit_once('\n').map_or("", |(lines, _)| lines);
             let mut lines = complete.lines();
-            found =
-                lines.find_map(|line| line.strip_prefix(word).map(|rest| rest.trim().to_owned()));
+            found = lines.find_map(|line| line.strip_prefix(word).map(|rest| rest.trim().to_owned()));
             found.is_some()
         });
         found.expect("it was found")

@@ -36,7 +36,10 @@ impl Home {
     /// An empty home.
     pub fn new() -> Self {
         // Short: the path of a socket may have 103 bytes on macOS.
-        let folder = tempfile::Builder::new().prefix("wp").tempdir_in("/tmp").expect("a temporary folder");
+        let folder = tempfile::Builder::new()
+            .prefix("wp")
+            .tempdir_in("/tmp")
+            .expect("a temporary folder");
         Self { folder }
     }
 
@@ -104,10 +107,19 @@ impl Home {
 
     /// Starts the daemon in the foreground and waits until it answers.
     pub fn daemon(&self) -> Daemon<'_> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path().join("daemon.log"));
-        let child = self.command(["daemon"]).stderr(log.expect("a log")).spawn().expect("the daemon starts");
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path().join("daemon.log"));
+        let child = self
+            .command(["daemon"])
+            .stderr(log.expect("a log"))
+            .spawn()
+            .expect("the daemon starts");
         let daemon = Daemon { child, home: self };
-        wait_for("the daemon's answer", || Client::connect(&self.socket()).ok()?.ask(&Message::Info {}).ok());
+        wait_for("the daemon's answer", || {
+            Client::connect(&self.socket()).ok()?.ask(&Message::Info {}).ok()
+        });
         daemon
     }
 
@@ -139,7 +151,10 @@ impl Home {
 
     /// Queues a shell command.
     pub fn queue(&self, command: &str) -> String {
-        self.submit(TaskQueue { command: Some(command.to_owned()), ..TaskQueue::default() })
+        self.submit(TaskQueue {
+            command: Some(command.to_owned()),
+            ..TaskQueue::default()
+        })
     }
 
     /// Queues a task.
@@ -152,9 +167,10 @@ impl Home {
 
     /// Waits until a task is in one of these states.
     pub fn wait_state(&self, id: &str, states: &[&str]) -> TaskView {
-        wait_for(&format!("task {id} to be {states:?}, is {:?}", self.task(id)), || {
-            Some(self.task(id)).filter(|task| states.contains(&task.state.as_str()))
-        })
+        wait_for(
+            &format!("task {id} to be {states:?}, is {:?}", self.task(id)),
+            || Some(self.task(id)).filter(|task| states.contains(&task.state.as_str())),
+        )
     }
 
     /// What an attempt wrote.

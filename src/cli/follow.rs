@@ -1,0 +1,288 @@
+//! `follow`: shows what tasks write while they write it, until they end.
+//!
+//! The bytes come from the attempt's own files; the daemon only says when an attempt begins and
+//! ends. So a follower that is slow, or a daemon that restarts, holds up nobody.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::interrupt::Interrupt;
+use super::output_file::OutputFile;
+use super::prefix::PrefixWriter;
+use super::task_text::{end_words, has_ended, has_succeeded, outcome_words};
+use super::watch::Watch;
+use super::{log, screen, text, value, wait};
+use crate::protocol::{AttemptView, TaskView};
+
+/// How soon new output shows; files are looked at this often while they do not grow.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// With nothing running, only Ctrl-C needs a look.
+const IDLE_LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Pieces that one task may pass on before the others and the daemon's news get a turn.
+const PIECES_PER_TURN: usize = 64;
+
+/// Show what tasks write, as they write it, until they end
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It begins at the start of the current attempt and goes on through retries.\n\
+                  Exit 0 if all tasks succeeded, 1 if not. Ctrl-C ends the following, not the\n\
+                  tasks."
+)]
+pub(crate) struct FollowArgs {
+    /// The tasks; with several, each line begins with `[ID]`
+    #[arg(value_name = "ID", required = true, value_parser = value::task_id)]
+    ids: Vec<String>,
+    /// Begin with the last lines of what is there
+    #[arg(long, value_name = "LINES")]
+    tail: Option<usize>,
+}
+
+impl FollowArgs {
+    pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        follow(context, &self.ids, self.tail)
+    }
+}
+
+/// Follows these tasks, which must exist, until all have ended.
+pub(crate) fn follow(
+    context: &Context,
+    ids: &[String],
+    tail: Option<usize>,
+) -> Result<Exit, Failure> {
+    let watch = Watch::start(context, ids)?;
+    if let Some(id) = ids.iter().find(|id| watch.task(id).is_none()) {
+        return Err(wait::unknown_task(id));
+    }
+    let mut followers = Followers::new(watch, ids, tail)?;
+    let interrupt = Interrupt::catch()?;
+    while !followers.open.is_empty() {
+        interrupt.check(|| wait::goes_on(&followers.open))?;
+        followers.turn()?;
+    }
+    Ok(followers.exit)
+}
+
+/// Several tasks followed at once.
+pub(crate) struct Followers<'a> {
+    watch: Watch<'a>,
+    /// The tasks whose end has not been shown.
+    pub(crate) open: HashSet<String>,
+    /// The tasks that have begun and may have more to show.
+    streams: BTreeMap<String, Stream>,
+    stdout: File,
+    prefixed: bool,
+    tail: Option<usize>,
+    /// How it stands: 0 until a task ends without success.
+    pub(crate) exit: Exit,
+}
+
+/// How far one task has been shown.
+#[derive(Default)]
+struct Stream {
+    attempt: u32,
+    output: Option<OutputFile>,
+    errors: Option<OutputFile>,
+    prefix: PrefixWriter,
+}
+
+impl<'a> Followers<'a> {
+    /// Follows tasks that are watched.
+    pub(crate) fn new(
+        watch: Watch<'a>,
+        ids: &[String],
+        tail: Option<usize>,
+    ) -> Result<Self, Failure> {
+        let mut followers = Self {
+            watch,
+            open: ids.iter().cloned().collect(),
+            streams: BTreeMap::new(),
+            stdout: screen::raw_stdout()?,
+            prefixed: ids.len() > 1,
+            tail,
+            exit: Exit::Ok,
+        };
+        for id in ids {
+            followers.notice(id);
+        }
+        Ok(followers)
+    }
+
+    /// Shows what there is, then waits a little for more.
+    pub(crate) fn turn(&mut self) -> Result<Vec<String>, Failure> {
+        let mut moved = false;
+        let ids: Vec<String> = self.streams.keys().cloned().collect();
+        for id in ids {
+            moved |= self.show(&id)?;
+        }
+        let timeout = match (moved, self.streams.is_empty()) {
+            (true, _) => Duration::ZERO,
+            (false, true) => IDLE_LOOK_EVERY,
+            (false, false) => LOOK_EVERY,
+        };
+        if self.open.is_empty() {
+            return Ok(Vec::new());
+        }
+        let changed = self.watch.step(timeout)?;
+        for id in &changed {
+            self.notice(id);
+        }
+        Ok(changed)
+    }
+
+    /// What is known of a followed task.
+    pub(crate) fn task(&self, id: &str) -> Option<&TaskView> {
+        self.watch.task(id)
+    }
+
+    /// A task that has begun, or is over, gets a stream.
+    fn notice(&mut self, id: &str) {
+        let begun = self
+            .watch
+            .task(id)
+            .is_none_or(|task| !task.attempts.is_empty() || has_ended(task));
+        if begun && self.open.contains(id) && !self.streams.contains_key(id) {
+            let stream = Stream {
+                attempt: self.watch.task(id).map_or(0, first_to_show),
+                prefix: PrefixWriter::new(self.prefixed.then_some(id)),
+                ..Stream::default()
+            };
+            self.streams.insert(id.to_owned(), stream);
+        }
+    }
+
+    /// Shows what one task has written; whether there may be more at once.
+    fn show(&mut self, id: &str) -> Result<bool, Failure> {
+        let Some(stream) = self.streams.get_mut(id) else {
+            return Ok(false);
+        };
+        let Some(task) = self.watch.task(id) else {
+            screen::note(&format!(
+                "task {id}: removed before it could be seen to end"
+            ));
+            self.exit = Exit::NotSucceeded;
+            self.close(id);
+            return Ok(true);
+        };
+        // Whether it had ended is read before its files: then nothing can come after them.
+        let attempt = task
+            .attempts
+            .iter()
+            .find(|attempt| attempt.n == stream.attempt);
+        let Some(attempt) = attempt else {
+            if has_ended(task) {
+                self.end(id);
+            }
+            return Ok(false);
+        };
+        if stream.open(attempt, self.tail)? {
+            self.tail = self.tail.filter(|_| self.prefixed);
+            stream.announce(id, attempt, self.prefixed);
+        }
+        if stream.copy(&mut self.stdout)? {
+            return Ok(true);
+        }
+        if attempt.outcome.is_none() {
+            return Ok(false);
+        }
+        stream.prefix.finish(&mut self.stdout)?;
+        if let Some(next) = task.attempts.iter().find(|next| next.n > stream.attempt) {
+            screen::note(&format!(
+                "{}attempt {} ended: {}",
+                stream.prefix.words(),
+                attempt.n,
+                outcome_words(attempt)
+            ));
+            stream.begin(next.n);
+            return Ok(true);
+        }
+        if has_ended(task) {
+            self.end(id);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn end(&mut self, id: &str) {
+        if let Some(task) = self.watch.task(id) {
+            if !has_succeeded(task) {
+                let message = task
+                    .attempts
+                    .last()
+                    .and_then(|attempt| attempt.message.as_deref());
+                if let Some(message) = message {
+                    screen::note(&format!("task {id}: {}", text::visible(message)));
+                }
+                screen::note(&end_words(task));
+                self.exit = Exit::NotSucceeded;
+            }
+        }
+        self.close(id);
+    }
+
+    fn close(&mut self, id: &str) {
+        self.streams.remove(id);
+        self.open.remove(id);
+    }
+}
+
+/// The attempt that runs, or the last one.
+fn first_to_show(task: &TaskView) -> u32 {
+    task.attempts.last().map_or(0, |attempt| attempt.n)
+}
+
+impl Stream {
+    fn begin(&mut self, attempt: u32) {
+        self.attempt = attempt;
+        self.output = None;
+        self.errors = None;
+    }
+
+    /// Opens what is there by now; whether the output has just been opened.
+    fn open(&mut self, attempt: &AttemptView, tail: Option<usize>) -> Result<bool, Failure> {
+        let folder = Path::new(&attempt.folder);
+        if self.errors.is_none() {
+            self.errors = log::open(&folder.join("stderr"))?;
+        }
+        if self.output.is_some() {
+            return Ok(false);
+        }
+        self.output = log::open(&folder.join("output"))?;
+        if let (Some(output), Some(lines)) = (&mut self.output, tail) {
+            output.seek_to_last_lines(lines)?;
+        }
+        Ok(self.output.is_some())
+    }
+
+    /// The first attempt of a task that is followed alone needs no heading.
+    fn announce(&self, id: &str, attempt: &AttemptView, prefixed: bool) {
+        if attempt.n > 1 && !prefixed {
+            let dim = text::DIM;
+            screen::note(&format!(
+                "{dim}--- task {id}, attempt {} ---{dim:#}",
+                attempt.n
+            ));
+        }
+    }
+
+    /// Passes on what there is, up to a turn's worth; whether there may be more.
+    fn copy(&mut self, stdout: &mut File) -> Result<bool, Failure> {
+        if let Some(errors) = &mut self.errors {
+            let mut stderr = std::io::stderr().lock();
+            while errors.copy_piece(&mut stderr)? {}
+        }
+        let Some(output) = &mut self.output else {
+            return Ok(false);
+        };
+        for _ in 0..PIECES_PER_TURN {
+            let more = output.copy_piece(&mut self.prefix.onto(stdout))?;
+            if !more {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,278 @@
+//! The command line: one file per command, and the only place in the program that prints.
+//!
+//! No command here needs the async runtime or the config before it knows that it does: a `queue`
+//! is one connection, one line and one answer.
+
+mod batch;
+mod cancel;
+mod clean;
+mod completions;
+mod config;
+mod context;
+mod daemon;
+mod doctor;
+mod edit;
+mod exit;
+mod explain;
+mod follow;
+mod hold;
+mod interrupt;
+mod log;
+mod man;
+mod output_file;
+mod pause;
+mod prefix;
+mod queue;
+mod retry;
+mod screen;
+mod service;
+mod show;
+mod shutdown;
+mod status;
+mod task_text;
+mod text;
+mod value;
+mod wait;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use context::Context;
+use exit::{Exit, Failure};
+
+/// Queue prioritized work, and run it on as many workers as the machine can carry.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wezterm-parallel",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    disable_help_flag = true,
+    after_help = "Exit codes: 0 ok, 1 a task did not succeed, 2 usage, 3 no daemon, 4 refused,
+            70 bug, 130 interrupted"
+)]
+struct CommandLine {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Talk to the daemon at this socket
+    #[arg(long, global = true, env = "WEZTERM_PARALLEL_SOCKET", hide_env = true, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    socket: Option<PathBuf>,
+    /// Use this config file
+    #[arg(long, global = true, env = "WEZTERM_PARALLEL_CONFIG", hide_env = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Fail with exit code 3 rather than start a daemon
+    #[arg(
+        long,
+        global = true,
+        env = "WEZTERM_PARALLEL_NO_AUTOSTART",
+        hide_env = true,
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
+    no_autostart: bool,
+    /// Colour the output
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        help = "Colour the output: auto, always, never",
+        hide_default_value = true
+    )]
+    color: screen::ColorWhen,
+    /// Print help
+    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Queue(queue::QueueArgs),
+    Batch(batch::BatchArgs),
+    Status(status::StatusArgs),
+    Show(show::ShowArgs),
+    Explain(explain::ExplainArgs),
+    Log(log::LogArgs),
+    Follow(follow::FollowArgs),
+    Wait(wait::WaitArgs),
+    Cancel(cancel::CancelArgs),
+    Retry(retry::RetryArgs),
+    Edit(edit::EditArgs),
+    Hold(hold::HoldArgs),
+    Release(hold::ReleaseArgs),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
+    Clean(clean::CleanArgs),
+    Daemon(daemon::DaemonArgs),
+    Shutdown(shutdown::ShutdownArgs),
+    Service(service::ServiceArgs),
+    Config(config::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+}
+
+/// Parses the command line, does what it says, and returns the exit code.
+pub fn run() -> ExitCode {
+    exit::report_panics();
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return usage(&error).into(),
+    };
+    line.global.color.apply();
+    let context = Context::new(line.global);
+    match line.command.run(&context) {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report().into(),
+    }
+}
+
+/// Prints what clap has to say: help and version to stdout, mistakes to stderr.
+fn usage(error: &clap::Error) -> Exit {
+    // A reader that has gone away is no reason to fail.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Ok
+    }
+}
+
+impl Command {
+    fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Queue(args) => args.run(context),
+            Self::Batch(args) => args.run(context),
+            Self::Status(args) => args.run(context),
+            Self::Show(args) => args.run(context),
+            Self::Explain(args) => args.run(context),
+            Self::Log(args) => args.run(context),
+            Self::Follow(args) => args.run(context),
+            Self::Wait(args) => args.run(context),
+            Self::Cancel(args) => args.run(context),
+            Self::Retry(args) => args.run(context),
+            Self::Edit(args) => args.run(context),
+            Self::Hold(args) => args.run(context),
+            Self::Release(args) => args.run(context),
+            Self::Pause(args) => args.run(context),
+            Self::Resume(args) => args.run(context),
+            Self::Clean(args) => args.run(context),
+            Self::Daemon(args) => args.run(context),
+            Self::Shutdown(args) => args.run(context),
+            Self::Service(args) => args.run(context),
+            Self::Config(args) => args.run(context),
+            Self::Doctor(args) => args.run(context),
+            Self::Completions(args) => args.run(),
+            Self::Man(args) => args.run(),
+        }
+    }
+}
+
+/// The definition of the command line, for completions and man pages.
+fn definition() -> clap::Command {
+    <CommandLine as clap::CommandFactory>::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<CommandLine, clap::Error> {
+        let words = line.split_whitespace();
+        CommandLine::try_parse_from(std::iter::once("wezterm-parallel").chain(words))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn help_reads_well_at_80_columns() {
+        let mut command = definition().term_width(80);
+        command.build();
+        let mut shown = command.render_help().to_string();
+        for command in command.get_subcommands_mut() {
+            let help = command.render_help();
+            let _ = write!(shown, "\n=== {} ===\n{help}", command.get_name());
+        }
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn global_options_may_stand_anywhere() {
+        for line in [
+            "--socket /tmp/s --color never --no-autostart status",
+            "status --socket /tmp/s --color never --no-autostart",
+            "--socket /tmp/s status --no-autostart --color never",
+        ] {
+            let global = parse(line).unwrap().global;
+            assert_eq!(global.socket, Some(PathBuf::from("/tmp/s")), "{line}");
+            assert_eq!(global.color, screen::ColorWhen::Never, "{line}");
+            assert!(global.no_autostart, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_dashes_is_left_alone() {
+        assert!(parse("queue -- git log --color always -p 3").is_ok());
+        assert!(parse("queue -").is_ok());
+    }
+
+    #[test]
+    fn mistakes_are_usage_errors() {
+        for line in [
+            "queue -p 256 x",
+            "queue -p -1 x",
+            "queue --delay 5 x",
+            "queue --delay 5s --at 18:30 x",
+            "queue --id a/b x",
+            "queue --after a:later x",
+            "status --state sleeping",
+            "edit 7",
+            "retry",
+            "retry 7 --all-failed",
+            "wait 7 --all",
+            "pause 7 --workspace api",
+            "cancel",
+            "queue --no-such-option x",
+            "no-such-command",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert!(error.use_stderr(), "{line}");
+        }
+    }
+
+    #[test]
+    fn completions_and_manual_pages_can_be_made() {
+        for shell in <clap_complete::Shell as clap::ValueEnum>::value_variants() {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut definition(), "wezterm-parallel", &mut script);
+            assert!(
+                String::from_utf8(script)
+                    .unwrap()
+                    .contains("max-queue-time"),
+                "{shell}"
+            );
+        }
+        let folder = tempfile::tempdir().unwrap();
+        clap_mangen::generate_to(definition(), folder.path()).unwrap();
+        assert!(folder.path().join("wezterm-parallel-queue.1").exists());
+    }
+}

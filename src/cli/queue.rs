@@ -1,0 +1,332 @@
+//! `queue`: hands one command to the daemon and prints its id.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::value::{self, EnvSetting};
+use super::{follow, screen, wait};
+use crate::protocol::{Answer, Message, TaskQueue};
+
+/// What a worker finds in its own environment and must not hand on to what it queues.
+const OWN_VARIABLES: [&str; 3] = [
+    "WEZTERM_PARALLEL_TASK",
+    "WEZTERM_PARALLEL_ATTEMPT",
+    "WEZTERM_PARALLEL_FOLDER",
+];
+
+/// Queue a command and print its id
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "wezterm-parallel queue [OPTIONS] COMMAND\n       \
+                      wezterm-parallel queue [OPTIONS] -- ARGV...\n       \
+                      wezterm-parallel queue [OPTIONS] -",
+    after_help = "The command runs in the folder and with the environment that it is queued from.\n\n\
+                  Examples:\n  \
+                  wezterm-parallel queue 'make test && make doc'\n  \
+                  wezterm-parallel queue -p high --timeout 1h -- cargo test --workspace\n  \
+                  wezterm-parallel queue --after build:success --label nightly ./deploy\n  \
+                  wezterm-parallel queue --worker claude - < prompt.md"
+)]
+pub(crate) struct QueueArgs {
+    /// A shell line, or what else the worker takes; `-` reads it from stdin
+    #[arg(value_name = "COMMAND")]
+    command: Vec<String>,
+    /// A program and its arguments, run without a shell
+    #[arg(last = true, value_name = "ARGV", value_hint = clap::ValueHint::CommandWithArguments)]
+    argv: Vec<String>,
+    /// 0 to 255, or low, normal, high, urgent; larger runs first
+    #[arg(short, long, value_name = "N", value_parser = value::priority, allow_negative_numbers = true)]
+    priority: Option<u8>,
+    /// A name for the task, in place of the next number
+    #[arg(long, value_parser = value::task_id)]
+    id: Option<String>,
+    /// The worker profile
+    #[arg(long, value_name = "PROFILE")]
+    worker: Option<String>,
+    /// Run in this folder
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    cwd: Option<PathBuf>,
+    /// Set a variable, or copy it from here; may be repeated
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = value::env_setting)]
+    env: Vec<EnvSetting>,
+    /// A word to find the task by
+    #[arg(long)]
+    label: Option<String>,
+    /// Start after a task; WHEN is success (default), failure or any
+    #[arg(
+        long,
+        value_name = "ID[:WHEN]",
+        value_delimiter = ',',
+        value_parser = value::dependency
+    )]
+    after: Vec<String>,
+    /// Start no sooner than after this time, like 90s or 1h30m
+    #[arg(long, value_name = "DURATION", value_parser = value::duration_ms, conflicts_with = "at")]
+    delay: Option<u64>,
+    /// Start no sooner than at this moment, like 18:30 or "2026-01-02 03:04"
+    #[arg(long, value_name = "MOMENT", value_parser = value::moment_ms)]
+    at: Option<u64>,
+    /// Stop an attempt that runs longer than this
+    #[arg(long, value_name = "DURATION", value_parser = value::duration_ms)]
+    timeout: Option<u64>,
+    /// Run it again after a failure, at most this many times
+    #[arg(long, value_name = "N")]
+    retries: Option<u32>,
+    /// Skip it if it has not started within this time
+    #[arg(long, value_name = "DURATION", value_parser = value::duration_ms)]
+    max_queue_time: Option<u64>,
+    /// Start it only when it is released
+    #[arg(long)]
+    hold: bool,
+    /// Wait until it ends; exit 1 if it did not succeed
+    #[arg(long)]
+    wait: bool,
+    /// Wait, and show its output as it comes
+    #[arg(long)]
+    follow: bool,
+}
+
+impl QueueArgs {
+    pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let (wait, follow) = (self.wait, self.follow);
+        let message = Message::TaskQueue(Box::new(self.into_task()?));
+        let id = match context.ask(&message)? {
+            Answer::StatusUpdate(update) => update.process_id,
+            other => return Err(Failure::unexpected_answer(&other)),
+        };
+        if follow {
+            // Stdout belongs to the task's own output.
+            screen::note(&format!("queued task {id}"));
+            return follow::follow(context, &[id], None);
+        }
+        screen::print_line(&id)?;
+        if wait {
+            return wait::wait_for(context, &[id]);
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn into_task(self) -> Result<TaskQueue, Failure> {
+        let (command, argv) = work(&self.command, self.argv)?;
+        let env = environment_for_tasks();
+        let env_add = added_environment(self.env, &env)?;
+        Ok(TaskQueue {
+            id: self.id.unwrap_or_default(),
+            priority: self.priority,
+            command,
+            argv,
+            worker: self.worker,
+            cwd: Some(working_folder(self.cwd.as_deref())?),
+            env: Some(env),
+            env_add,
+            label: self.label,
+            after: self.after,
+            delay_ms: self.delay,
+            not_before_ms: self.at,
+            timeout_ms: self.timeout,
+            retries: self.retries,
+            max_queue_time_ms: self.max_queue_time,
+            hold: self.hold,
+            ..TaskQueue::default()
+        })
+    }
+}
+
+/// The command or the argv, from the three forms of the command line.
+fn work(
+    command: &[String],
+    argv: Vec<String>,
+) -> Result<(Option<String>, Option<Vec<String>>), Failure> {
+    const FORMS: &str =
+        "`queue 'echo hi'` runs a shell line, `queue -- echo hi` runs a program with \
+                         its arguments, `queue -` reads the command from stdin";
+    match (command, argv.is_empty()) {
+        ([], true) => Err(Failure::usage("there is no command to queue").hint(FORMS)),
+        ([], false) => Ok((None, Some(argv))),
+        ([dash], true) if dash == "-" => Ok((Some(command_from_stdin()?), None)),
+        ([line], true) if line.trim().is_empty() => {
+            Err(Failure::usage("the command is empty").hint(FORMS))
+        }
+        ([line], true) => Ok((Some(line.clone()), None)),
+        (words, true) => {
+            let words = words.join(" ");
+            let both = format!(
+                "write `queue '{words}'` for a shell line, or `queue -- {words}` for a program with its arguments"
+            );
+            Err(Failure::usage(format!(
+                "a command is one argument, and `{words}` is several"
+            ))
+            .hint(both))
+        }
+        (_, false) => {
+            Err(Failure::usage("there is a command before `--` and another after it").hint(FORMS))
+        }
+    }
+}
+
+fn command_from_stdin() -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::file("cannot read the command from stdin", &error))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        Failure::usage(format!(
+            "the command on stdin is not UTF-8: byte {place} is wrong"
+        ))
+    })?;
+    let command = text.trim_end_matches(['\n', '\r']);
+    if command.trim().is_empty() {
+        return Err(Failure::usage("there is no command on stdin"));
+    }
+    Ok(command.to_owned())
+}
+
+/// The whole environment of the caller; a variable that JSON cannot carry is named on stderr.
+fn caller_environment() -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => {
+                env.insert(name, value);
+            }
+            (Ok(name), Err(_)) => {
+                screen::note(&format!(
+                    "warning: the variable {name} is not UTF-8 and is left out"
+                ));
+            }
+            (Err(name), _) => {
+                screen::note(&format!(
+                    "warning: the variable {name:?} is not UTF-8 and is left out"
+                ));
+            }
+        }
+    }
+    env
+}
+
+/// The environment that tasks queued from here get.
+pub(crate) fn environment_for_tasks() -> BTreeMap<String, String> {
+    let mut env = caller_environment();
+    for name in OWN_VARIABLES {
+        env.remove(name);
+    }
+    env
+}
+
+fn added_environment(
+    settings: Vec<EnvSetting>,
+    caller: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    settings
+        .into_iter()
+        .map(
+            |EnvSetting { name, value }| match value.or_else(|| caller.get(&name).cloned()) {
+                Some(value) => Ok((name, value)),
+                None => Err(
+                    Failure::usage(format!("the variable {name} is not set here"))
+                        .hint(format!("`--env {name}=VALUE` sets it")),
+                ),
+            },
+        )
+        .collect()
+}
+
+/// The folder to run in, absolute: the given one, which must exist, else the caller's.
+pub(crate) fn working_folder(given: Option<&Path>) -> Result<String, Failure> {
+    let folder = match given {
+        None => std::env::current_dir()
+            .map_err(|error| Failure::file("cannot tell the current folder", &error))?,
+        Some(given) => {
+            let absolute = std::path::absolute(given).map_err(|error| {
+                Failure::file(format!("cannot use the folder {}", given.display()), &error)
+            })?;
+            if !absolute.is_dir() {
+                return Err(
+                    Failure::usage(format!("there is no folder {}", absolute.display()))
+                        .hint("create it, or name another with --cwd"),
+                );
+            }
+            absolute
+        }
+    };
+    folder
+        .into_os_string()
+        .into_string()
+        .map_err(|folder| Failure::usage(format!("the name of the folder {folder:?} is not UTF-8")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn one_argument_is_a_shell_line() {
+        assert_eq!(
+            work(&words(&["echo hi"]), vec![]).unwrap(),
+            (Some("echo hi".into()), None)
+        );
+    }
+
+    #[test]
+    fn words_after_the_dashes_are_an_argv() {
+        let argv = words(&["echo", "hi there"]);
+        assert_eq!(work(&[], argv.clone()).unwrap(), (None, Some(argv)));
+    }
+
+    #[test]
+    fn several_words_show_both_forms() {
+        let failure = work(&words(&["echo", "hi"]), vec![]).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(
+            failure.message,
+            "a command is one argument, and `echo hi` is several"
+        );
+        assert!(
+            failure.hint.contains("queue 'echo hi'") && failure.hint.contains("queue -- echo hi")
+        );
+    }
+
+    #[test]
+    fn nothing_and_both_are_refused() {
+        assert_eq!(
+            work(&[], vec![]).unwrap_err().message,
+            "there is no command to queue"
+        );
+        assert_eq!(
+            work(&words(&["  "]), vec![]).unwrap_err().message,
+            "the command is empty"
+        );
+        assert!(work(&words(&["a"]), words(&["b"])).is_err());
+    }
+
+    #[test]
+    fn a_copied_variable_must_be_set() {
+        let caller = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
+        let settings = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| value::env_setting(text).unwrap())
+                .collect()
+        };
+        let added = added_environment(settings(&["A", "B=2"]), &caller).unwrap();
+        assert_eq!(added.into_values().collect::<Vec<_>>(), ["1", "2"]);
+        let failure = added_environment(settings(&["C"]), &caller).unwrap_err();
+        assert_eq!(failure.message, "the variable C is not set here");
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let failure = working_folder(Some(Path::new("/no/such/folder"))).unwrap_err();
+        assert_eq!(failure.message, "there is no folder /no/such/folder");
+        assert!(working_folder(None).unwrap().starts_with('/'));
+    }
+}

@@ -53,13 +53,14 @@ impl ProcessExecutor {
     /// If the runtime folder cannot be used, the launcher cannot be started, or an earlier one
     /// still runs after ten seconds.
     pub fn start(options: ExecutorOptions, reports: mpsc::Sender<Report>) -> io::Result<Self> {
-        let runtime = std::path::absolute(&options.runtime)?;
+        let ExecutorOptions { runtime, program } = options;
+        let runtime = std::path::absolute(runtime)?;
         DirBuilder::new()
             .mode(0o700)
             .recursive(true)
             .create(&runtime)?;
         let launcher = LauncherOptions {
-            program: std::path::absolute(&options.program)?,
+            program: std::path::absolute(program)?,
             lock: runtime.join("launcher.lock"),
             lock_patience: LOCK_PATIENCE,
             pokes: pokes_path(&runtime),

@@ -54,7 +54,7 @@ pub(super) fn run(errand: Errand<'_>) {
     let attempt = AttemptFolder::new(launch.folder.clone());
     let id = launch.id;
     let exit = match detach(null).and_then(|()| Signals::catch()) {
-        Ok(signals) => begin(launch, &attempt, &shim, &signals),
+        Ok(signals) => begin(&launch, &attempt, &shim, &signals),
         Err(error) => never_spawned(format!("its shim cannot be set up: {error}")),
     };
     // Without room or rights for the outcome there is nobody left to tell.
@@ -71,17 +71,17 @@ fn detach(null: &File) -> io::Result<()> {
     platform::become_subreaper()
 }
 
-fn begin(launch: Launch, attempt: &AttemptFolder, shim: &File, signals: &Signals) -> Exit {
-    let (command, outputs) = match prepare(&launch, attempt) {
+fn begin(launch: &Launch, attempt: &AttemptFolder, shim: &File, signals: &Signals) -> Exit {
+    let (command, outputs) = match prepare(launch, attempt) {
         Ok(prepared) => prepared,
         Err(reason) => return never_spawned(reason),
     };
-    let mut record = own_record(&launch);
+    let mut record = own_record(launch);
     if let Err(error) = folder::write_record(shim, &record) {
         return never_spawned(format!("shim.json cannot be written: {error}"));
     }
     let started_at_ms = now_ms();
-    match spawn(command, &launch) {
+    match spawn(command, launch) {
         Ok(worker) => {
             let note_worker = |started| {
                 record.worker = Some((worker, started));
@@ -89,7 +89,7 @@ fn begin(launch: Launch, attempt: &AttemptFolder, shim: &File, signals: &Signals
                 let _ = folder::write_record(shim, &record);
             };
             let mut exit =
-                Supervisor::new(worker, &launch, attempt, outputs).run(signals, note_worker);
+                Supervisor::new(worker, launch, attempt, outputs).run(signals, note_worker);
             exit.started_at_ms = started_at_ms;
             exit
         }

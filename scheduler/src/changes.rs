@@ -6,7 +6,9 @@
 use crate::entry::Entry;
 use crate::order::Place;
 use crate::state::Next;
-use crate::{Change, Edit, IllegalChange, Requeue, Scheduler, State, Submission, TaskKey};
+use crate::{
+    Change, Dependency, Edit, IllegalChange, Requeue, Scheduler, State, Submission, TaskKey,
+};
 
 impl Scheduler {
     /// One change through the table; nothing has changed if it is refused.
@@ -65,7 +67,7 @@ impl Scheduler {
         &mut self,
         key: TaskKey,
         entry: Entry,
-        after: Vec<crate::Dependency>,
+        after: Vec<Dependency>,
         missing_is_met: bool,
     ) {
         self.store.insert(key, entry);

@@ -92,7 +92,10 @@ impl State {
     /// Whether the task is over.
     #[must_use]
     pub fn is_end(self) -> bool {
-        !self.is_pending() && !self.is_active()
+        matches!(
+            self,
+            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Skipped | Self::Lost
+        )
     }
 
     /// The one table: where `change` leads from here; `None` if it cannot happen here. Live use

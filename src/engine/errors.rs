@@ -116,7 +116,6 @@ pub(super) fn refusal(refusal: &Refusal, id: impl Fn(TaskKey) -> String) -> Erro
             )
         }
         Refusal::WrongState(key, state) => {
-            let state = super::views::state_name(*state);
             let message = format!("task '{}' is {state}, which does not allow that", id(*key));
             error(
                 ErrorCode::WrongState,

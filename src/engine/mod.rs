@@ -201,11 +201,22 @@ impl Engine {
     /// Runs until it is told to end. Workers go on after it.
     pub async fn run(mut self) {
         self.adopt();
+        self.open_the_pool();
         while !self.is_over() {
             let round = self.next_round().await;
             self.play(round);
         }
         self.status_file.remove();
+    }
+
+    /// Until here the scheduler had no slots, so that nothing could start.
+    fn open_the_pool(&mut self) {
+        let now = self.clock.now();
+        let mut batch = Batch::default();
+        let limits = limits(&self.config);
+        self.feed(now, Input::SetLimits(limits), &mut batch);
+        self.commit(now, &mut batch);
+        self.perform(batch);
     }
 
     fn is_over(&self) -> bool {

@@ -79,7 +79,7 @@ impl Engine {
         if self
             .scheduler
             .state(key)
-            .is_some_and(|state| !super::views::is_end(state))
+            .is_some_and(|state| !state.is_end())
         {
             self.feed(now, Input::Cancel(key), &mut ended);
         }

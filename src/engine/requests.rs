@@ -4,7 +4,6 @@ use wezterm_parallel_scheduler::{Edit, Input, State, TaskKey, Tick};
 
 use super::accept::{dependencies, Accepted, Acceptor, Checked};
 use super::batch::{journal_failed, Batch, Reply};
-use super::views::{is_active, is_end, state_name};
 use super::{errors, Ending, Engine, SHUTDOWN_GATE};
 use crate::config::parse_signal;
 use crate::executor::StopPlan;
@@ -174,11 +173,11 @@ impl Engine {
 
     fn status(&self, now: Tick, filter: &Filter) -> Answered {
         for state in &filter.states {
-            if !super::views::STATES
+            if !State::ALL
                 .iter()
-                .any(|known| state_name(*known) == state)
+                .any(|known| known.name() == state)
             {
-                let known: Vec<&str> = super::views::STATES.into_iter().map(state_name).collect();
+                let known: Vec<&str> = State::ALL.iter().map(|known| known.name()).collect();
                 return Err(errors::invalid(
                     format!("there is no state '{state}'"),
                     &format!("states: {}", known.join(", ")),
@@ -258,7 +257,7 @@ impl Engine {
                 let message = format!(
                     "task '{}' is {}, but must be {needs}",
                     self.store.id(key),
-                    state_name(state)
+                    state.name()
                 );
                 ErrorAnswer {
                     code: crate::protocol::ErrorCode::WrongState,
@@ -298,7 +297,7 @@ impl Engine {
             }
         }
         self.each(now, &cancel.ids, batch, |state, key| {
-            if is_end(state) {
+            if state.is_end() {
                 Err("waiting or running")
             } else {
                 Ok(Input::Cancel(key))
@@ -322,7 +321,7 @@ impl Engine {
             }
         }
         self.each(now, &ids, batch, |state, key| {
-            if is_end(state) {
+            if state.is_end() {
                 Ok(Input::Revive(key))
             } else {
                 Err("over")
@@ -334,7 +333,7 @@ impl Engine {
         if !ids.ids.is_empty() {
             return self.each(now, &ids.ids, batch, |state, key| match (pause, state) {
                 (true, State::Running) => Ok(Input::Suspend(key)),
-                (true, state) if !is_active(state) && !is_end(state) => Ok(Input::Hold(key)),
+                (true, state) if !state.is_active() && !state.is_end() => Ok(Input::Hold(key)),
                 (false, State::Paused) => Ok(Input::Continue(key)),
                 (false, State::Held) => Ok(Input::Release(key)),
                 (true, _) => Err("running or waiting for its turn"),
@@ -361,7 +360,7 @@ impl Engine {
             .scheduler
             .state(key)
             .ok_or_else(|| errors::unknown_task(&edit.id))?;
-        if is_end(state) || (edit.command.is_some() && is_active(state)) {
+        if state.is_end() || (edit.command.is_some() && state.is_active()) {
             let refusal = wezterm_parallel_scheduler::Refusal::WrongState(key, state);
             return Err(errors::refusal(&refusal, |key| self.store.id(key)));
         }
@@ -427,7 +426,7 @@ impl Engine {
         let wanted = self.find_all(&clean.ids)?;
         let running = wanted
             .iter()
-            .find(|key| self.scheduler.state(**key).is_some_and(|state| !is_end(state)));
+            .find(|key| self.scheduler.state(**key).is_some_and(|state| !state.is_end()));
         if let Some((key, state)) = running.and_then(|key| Some((*key, self.scheduler.state(*key)?))) {
             let refusal = wezterm_parallel_scheduler::Refusal::WrongState(key, state);
             return Err(errors::refusal(&refusal, |key| self.store.id(key)));

@@ -10,53 +10,6 @@ use crate::journal::AttemptImage;
 use crate::protocol::{AttemptView, ExplanationView, Filter, GateView, Summary, TaskView};
 use crate::worker::attempt_folder;
 
-/// Every state, in the order of a task's life.
-pub(super) const STATES: [State; 12] = [
-    State::Delayed,
-    State::Blocked,
-    State::Held,
-    State::Queued,
-    State::Running,
-    State::Paused,
-    State::Waiting,
-    State::Succeeded,
-    State::Failed,
-    State::Cancelled,
-    State::Skipped,
-    State::Lost,
-];
-
-/// A state's name on the wire.
-pub(super) fn state_name(state: State) -> &'static str {
-    match state {
-        State::Delayed => "delayed",
-        State::Blocked => "blocked",
-        State::Held => "held",
-        State::Queued => "queued",
-        State::Running => "running",
-        State::Paused => "paused",
-        State::Waiting => "waiting",
-        State::Succeeded => "succeeded",
-        State::Failed => "failed",
-        State::Cancelled => "cancelled",
-        State::Skipped => "skipped",
-        State::Lost => "lost",
-    }
-}
-
-/// Whether a task in this state holds a slot.
-pub(super) fn is_active(state: State) -> bool {
-    matches!(state, State::Running | State::Paused | State::Waiting)
-}
-
-/// Whether it is over.
-pub(super) fn is_end(state: State) -> bool {
-    matches!(
-        state,
-        State::Succeeded | State::Failed | State::Cancelled | State::Skipped | State::Lost
-    )
-}
-
 /// Looks at the scheduler and the store together.
 #[derive(Clone, Copy)]
 pub(super) struct Views<'a> {
@@ -80,7 +33,7 @@ impl Views<'_> {
             .map(|attempt| self.attempt(&id, attempt))
             .collect();
         TaskView {
-            state: state_name(task.state).to_owned(),
+            state: task.state.name().to_owned(),
             reason: task.reason.map(|reason| self.reason(reason)),
             priority: submission.priority,
             worker: submission.lane.worker.to_string(),
@@ -172,7 +125,7 @@ impl Views<'_> {
                 .get(task.submission.key)
                 .and_then(|entry| entry.spec.label.as_deref())
         };
-        (filter.states.is_empty() || filter.states.iter().any(|state| state == state_name(task.state)))
+        (filter.states.is_empty() || filter.states.iter().any(|state| state == task.state.name()))
             && filter
                 .workspace
                 .as_deref()
@@ -182,9 +135,9 @@ impl Views<'_> {
 
     /// The queue in numbers.
     pub(super) fn summary(&self, now: Tick) -> Summary {
-        let states: BTreeMap<String, usize> = STATES
+        let states: BTreeMap<String, usize> = State::ALL
             .iter()
-            .map(|state| (state_name(*state).to_owned(), self.scheduler.count(*state)))
+            .map(|state| (state.name().to_owned(), self.scheduler.count(*state)))
             .collect();
         let mut paused_workspaces: Vec<String> = self
             .scheduler
@@ -210,9 +163,9 @@ impl Views<'_> {
         let reason = self.scheduler.task(key)?.reason;
         Some(ExplanationView {
             id: self.store.id(key),
-            state: state_name(explanation.state).to_owned(),
+            state: explanation.state.name().to_owned(),
             reason: reason
-                .filter(|_| is_end(explanation.state))
+                .filter(|_| explanation.state.is_end())
                 .map(|reason| self.reason(reason)),
             gates: explanation.gates.into_iter().map(gate).collect(),
             ahead: explanation.ahead,
@@ -228,9 +181,9 @@ fn rank(task: &Task, aging_step_ms: u64) -> (u8, i128, u64) {
     let turn =
         i128::from(submission.submitted_at.0) - i128::from(submission.priority) * i128::from(aging_step_ms);
     match task.state {
-        state if is_active(state) => (0, 0, key),
+        state if state.is_active() => (0, 0, key),
         State::Queued => (1, turn, key),
-        state if is_end(state) => (3, -i128::from(key), key),
+        state if state.is_end() => (3, -i128::from(key), key),
         _ => (2, turn, key),
     }
 }

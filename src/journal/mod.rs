@@ -40,6 +40,7 @@
 //! Whoever opens the journal makes sure, by the daemon's lock, that nobody else has it open.
 
 mod chain;
+mod check;
 mod error;
 mod frame;
 mod listing;
@@ -54,6 +55,7 @@ mod segment;
 mod snapshot;
 mod storage;
 
+pub use check::check;
 pub use error::JournalError;
 pub use frame::{scan, BadFrame, Frame, Mark, Scan};
 pub use log::{Journal, Lsn, Options};

@@ -603,6 +603,7 @@ fn any_task() -> impl Strategy<Value = TaskQueue> {
             max_queue_time_ms,
             hold,
             stdin,
+            env_ref: None,
         }
     })
 }

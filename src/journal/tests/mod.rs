@@ -80,6 +80,7 @@ fn changed(key: u64, step: u32) -> Record {
 fn removed(keys: &[u64]) -> Record {
     Record::Removed {
         keys: keys.iter().copied().map(TaskKey).collect(),
+        spent: Vec::new(),
     }
 }
 
@@ -114,6 +115,7 @@ fn image(key: u64, steps: &[u32]) -> Record {
         },
         spec: spec(key),
         attempts: steps.iter().map(attempt).collect(),
+        ended_at: None,
     }))
 }
 

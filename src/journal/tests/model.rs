@@ -93,7 +93,7 @@ fn apply(tasks: &mut Tasks, record: &Record) {
             assert!(!steps.contains(attempt), "changed twice");
             steps.push(*attempt);
         }
-        Record::Removed { keys } => keys.iter().for_each(|key| drop(tasks.remove(&key.0))),
+        Record::Removed { keys, .. } => keys.iter().for_each(|key| drop(tasks.remove(&key.0))),
         Record::Image(image) => {
             let steps = image.attempts.iter().map(|attempt| attempt.attempt);
             let old = tasks.insert(image.task.submission.key.0, steps.collect());

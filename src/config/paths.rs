@@ -12,11 +12,7 @@ use super::ConfigError;
 const NAME: &str = "wezterm-parallel";
 
 /// What `sockaddr_un` holds, less the closing NUL.
-#[cfg(target_os = "macos")]
-const SOCKET_BYTES_MAX: usize = 103;
-/// What `sockaddr_un` holds, less the closing NUL.
-#[cfg(not(target_os = "macos"))]
-const SOCKET_BYTES_MAX: usize = 107;
+const SOCKET_BYTES_MAX: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
 
 /// The places. None of them need exist yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

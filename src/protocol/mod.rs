@@ -6,6 +6,7 @@ mod codec;
 mod diagnose;
 mod lines;
 mod message;
+mod schema;
 mod suggest;
 mod task_view;
 pub(crate) mod wording;
@@ -21,6 +22,7 @@ pub use message::{
     Cancel, Clean, EditTask, Environment, Filter, Ids, Message, OneTask, ProcessSpawn, ReserveIds,
     Retry, Shutdown, StatusUpdate, Subscribe, TaskQueue, WorkspaceCreate,
 };
+pub use schema::schema;
 pub use suggest::{hint, nearest};
 pub use task_view::{AttemptView, TaskView};
 

@@ -82,3 +82,6 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

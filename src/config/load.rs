@@ -118,7 +118,7 @@ fn merge(below: &mut Value, above: Value) {
                 merge(below.entry(key).or_insert(Value::Null), value);
             }
         }
-        // `workers:` with nothing after it, in YAML, takes nothing away.
+        // A YAML file in which everything is commented out.
         (Value::Object(_), Value::Null) => {}
         (below, above) => *below = above,
     }
@@ -183,8 +183,13 @@ fn reword(path: &str, text: &str) -> Fault {
             hint(kind, &expected_names(text)),
         )
     } else if let Some((found, expected)) = mismatch(text) {
+        let expected = expected.replace("an object", "a table");
+        let name = match path.trim_matches('.') {
+            "" => "the whole file".to_owned(),
+            path => format!("`{path}`"),
+        };
         (
-            format!("`{path}` must be {expected}, not {found}"),
+            format!("{name} must be {expected}, not {found}"),
             String::new(),
         )
     } else if path.is_empty() || path == "." {
@@ -247,29 +252,25 @@ impl<'p> Source<'p> {
         Ok(tree)
     }
 
+    /// What is wrong is found in the tree, so that both formats have the same words; the parser is
+    /// then asked only for the place.
     fn yaml_tree(&self) -> Result<Value, ConfigError> {
         if is_blank_yaml(&self.text) {
             return Ok(Value::Null);
         }
-        let failed = |path: &str, error: &serde_saphyr::Error| {
-            let at = error.location().map(|place| (place.line(), place.column()));
-            self.invalid(at, reword(path, &without_place(error)))
-        };
         let options = serde_saphyr::options! { with_snippet: false };
-        let tree = serde_saphyr::from_str_with_options(&self.text, options.clone())
-            .map_err(|error| failed("", &error))?;
-        let mut path = String::new();
-        serde_saphyr::with_deserializer_from_str_with_options(
-            &self.text,
-            options,
-            |deserializer| {
-                serde_path_to_error::deserialize::<_, Config>(deserializer).map_err(|error| {
-                    path = error.path().to_string();
-                    error.into_inner()
-                })
-            },
-        )
-        .map_err(|error| failed(&path, &error))?;
+        let mut tree =
+            serde_saphyr::from_str_with_options(&self.text, options.clone()).map_err(|error| {
+                self.invalid(yaml_place(&error), reword("", &without_place(&error)))
+            })?;
+        drop_nulls(&mut tree);
+        if let Err(error) = serde_path_to_error::deserialize::<_, Config>(&tree) {
+            let at = serde_saphyr::from_str_with_options::<Config>(&self.text, options)
+                .err()
+                .and_then(|error| yaml_place(&error));
+            let fault = reword(&error.path().to_string(), &error.inner().to_string());
+            return Err(self.invalid(at, fault));
+        }
         Ok(tree)
     }
 
@@ -302,6 +303,18 @@ fn is_blank_yaml(text: &str) -> bool {
     text.lines()
         .map(str::trim)
         .all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+}
+
+/// A YAML key with nothing after it says nothing.
+fn drop_nulls(tree: &mut Value) {
+    if let Value::Object(table) = tree {
+        table.retain(|_, value| !value.is_null());
+        table.values_mut().for_each(drop_nulls);
+    }
+}
+
+fn yaml_place(error: &serde_saphyr::Error) -> Option<(u64, u64)> {
+    error.location().map(|place| (place.line(), place.column()))
 }
 
 /// The parser's text without the place, which is shown in front.

@@ -56,7 +56,10 @@ impl Home {
     /// The error and its hint, with the folder's random name taken out.
     fn failure(&self, env: &[(&str, &str)]) -> String {
         let error = self.load_with(env).unwrap_err();
-        let text = format!("{error}\nhint: {}", error.hint());
+        let text = match error.hint() {
+            hint if hint.is_empty() => error.to_string(),
+            hint => format!("{error}\nhint: {hint}"),
+        };
         text.replace(self.folder.path().to_str().unwrap(), "~")
     }
 }
@@ -188,62 +191,101 @@ fn an_added_profile_has_what_its_kind_has() {
         ..WorkerConfig::of_kind(WorkerKind::Shell)
     };
     assert_eq!(home.load().config.workers["nightly"], expected);
-    insta::assert_snapshot!(toml_failure("[workers.nightly]\nretries = 3\n"), @"");
+    insta::assert_snapshot!(toml_failure("[workers.nightly]\nretries = 3\n"), @r#"
+    ~/.config/wezterm-parallel/config.toml:1:10: `workers.nightly` needs a `kind`
+    hint: kind = "shell" or kind = "exec"
+    "#);
 }
 
 #[test]
 fn errors_name_the_line_the_key_and_the_nearest_one() {
-    insta::assert_snapshot!(toml_failure("[pool]\nslotz = 4\n"), @"");
-    insta::assert_snapshot!(toml_failure("[pol]\nslots = 4\n"), @"");
-    insta::assert_snapshot!(toml_failure("[workers.shell]\ntimeuot = \"1h\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[pool]\n\nslots = 0\n"), @"");
-    insta::assert_snapshot!(toml_failure("[pool]\nslots = \"many\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[pool]\nslots = -4\n"), @"");
-    insta::assert_snapshot!(toml_failure("[pool]\ndefault_priority = 256\n"), @"");
-    insta::assert_snapshot!(toml_failure("[admission]\nenabled = \"yes\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[retention]\nage = 7\n"), @"");
-    insta::assert_snapshot!(toml_failure("[retention]\nage = \"7 fortnights\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[output]\ncap_bytes = \"big\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[workers.shell]\nkind = \"shel\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[pool\nslots = 4\n"), @"");
-    insta::assert_snapshot!(toml_failure("pool = 4\n"), @"");
+    insta::assert_snapshot!(toml_failure("[pool]\nslotz = 4\n"), @r"
+    ~/.config/wezterm-parallel/config.toml:2:1: unknown key `slotz` in `pool`
+    hint: did you mean `slots`?
+    ");
+    insta::assert_snapshot!(toml_failure("[pol]\nslots = 4\n"), @r"
+    ~/.config/wezterm-parallel/config.toml:1:2: unknown key `pol`
+    hint: did you mean `pool`?
+    ");
+    insta::assert_snapshot!(toml_failure("[workers.shell]\ntimeuot = \"1h\"\n"), @r"
+    ~/.config/wezterm-parallel/config.toml:2:1: unknown key `timeuot` in `workers.shell`
+    hint: did you mean `timeout`?
+    ");
+    insta::assert_snapshot!(toml_failure("[pool]\n\nslots = 0\n"), @r#"~/.config/wezterm-parallel/config.toml:3:9: `pool.slots`: 0 slots: 1 to 4096, or "auto""#);
+    insta::assert_snapshot!(toml_failure("[pool]\nslots = \"many\"\n"), @r#"~/.config/wezterm-parallel/config.toml:2:9: `pool.slots` must be a number from 1 to 4096, or "auto", not "many""#);
+    insta::assert_snapshot!(toml_failure("[pool]\nslots = -4\n"), @r#"~/.config/wezterm-parallel/config.toml:2:9: `pool.slots`: -4 slots: 1 to 4096, or "auto""#);
+    insta::assert_snapshot!(toml_failure("[pool]\ndefault_priority = 256\n"), @"~/.config/wezterm-parallel/config.toml:2:20: `pool.default_priority` must be a whole number from 0 to 255, not 256");
+    insta::assert_snapshot!(toml_failure("[admission]\nenabled = \"yes\"\n"), @r#"~/.config/wezterm-parallel/config.toml:2:11: `admission.enabled` must be true or false, not "yes""#);
+    insta::assert_snapshot!(toml_failure("[retention]\nage = 7\n"), @r#"~/.config/wezterm-parallel/config.toml:2:7: `retention.age` must be a duration with its unit, such as "90s" or "1h 30m", not 7"#);
+    insta::assert_snapshot!(toml_failure("[retention]\nage = \"7 fortnights\"\n"), @r#"~/.config/wezterm-parallel/config.toml:2:7: `retention.age`: "7 fortnights" is not a duration: unknown time unit "fortnights" (examples: 90s, 1h 30m, 7d)"#);
+    insta::assert_snapshot!(toml_failure("[output]\ncap_bytes = \"big\"\n"), @r#"~/.config/wezterm-parallel/config.toml:2:13: `output.cap_bytes`: "big" is not a size (examples: 1048576, 256MiB, 10GB)"#);
+    insta::assert_snapshot!(toml_failure("[workers.shell]\nkind = \"shel\"\n"), @r#"
+    ~/.config/wezterm-parallel/config.toml:2:8: `workers.shell.kind`: there is no "shel"
+    hint: did you mean `shell`?
+    "#);
+    insta::assert_snapshot!(toml_failure("[pool\nslots = 4\n"), @"~/.config/wezterm-parallel/config.toml:1:6: unclosed table, expected `]`");
+    insta::assert_snapshot!(toml_failure("pool = 4\n"), @"~/.config/wezterm-parallel/config.toml:1:8: `pool` must be a table, not 4");
 }
 
 #[test]
 fn what_only_the_whole_shows_is_found_too() {
-    insta::assert_snapshot!(toml_failure("[pool]\ndefault_worker = \"shel\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[log]\nlevel = \"loud\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[log]\nfiles = 0\n"), @"");
-    insta::assert_snapshot!(toml_failure("[limits]\nline_bytes = 10\n"), @"");
-    insta::assert_snapshot!(toml_failure("[scheduler]\naging_step = \"0s\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[workers.exec]\nstop_signal = \"STOPIT\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[workers.\"a b\"]\nkind = \"exec\"\n"), @"");
-    insta::assert_snapshot!(toml_failure("[workers.exec.env]\n\"A=B\" = \"c\"\n"), @"");
+    insta::assert_snapshot!(toml_failure("[pool]\ndefault_worker = \"shel\"\n"), @r#"
+    ~/.config/wezterm-parallel/config.toml:2:1: `pool.default_worker`: there is no worker profile "shel"
+    hint: did you mean `shell`?
+    "#);
+    insta::assert_snapshot!(toml_failure("[log]\nlevel = \"loud\"\n"), @r#"
+    ~/.config/wezterm-parallel/config.toml:2:1: `log.level`: there is no log level "loud"
+    hint: known are: error, warn, info, debug, trace
+    "#);
+    insta::assert_snapshot!(toml_failure("[log]\nfiles = 0\n"), @"~/.config/wezterm-parallel/config.toml:2:1: `log.files`: must be at least 1");
+    insta::assert_snapshot!(toml_failure("[limits]\nline_bytes = 10\n"), @"~/.config/wezterm-parallel/config.toml:2:14: `limits.line_bytes`: 10 bytes are too few: at least 1KiB");
+    insta::assert_snapshot!(toml_failure("[scheduler]\naging_step = \"0s\"\n"), @"~/.config/wezterm-parallel/config.toml:2:1: `scheduler.aging_step`: must be at least 1ms");
+    insta::assert_snapshot!(toml_failure("[workers.exec]\nstop_signal = \"STOPIT\"\n"), @r#"
+    ~/.config/wezterm-parallel/config.toml:2:1: `workers.exec.stop_signal`: there is no signal "STOPIT"
+    hint: a name such as TERM, INT or HUP, or a number from 1 to 64
+    "#);
+    insta::assert_snapshot!(toml_failure("[workers.\"a b\"]\nkind = \"exec\"\n"), @r#"
+    ~/.config/wezterm-parallel/config.toml:1:10: `workers` has a bad name "a b"
+    hint: 1 to 64 characters of A-Z a-z 0-9 . _ -, not beginning with . or -
+    "#);
+    insta::assert_snapshot!(toml_failure("[workers.exec.env]\n\"A=B\" = \"c\"\n"), @r#"
+    ~/.config/wezterm-parallel/config.toml:1:15: `workers.exec.env`: "A=B" cannot be set
+    hint: names have no `=`, and neither names nor values have a NUL
+    "#);
 }
 
 #[test]
 fn yaml_errors_name_the_line_too() {
     let failure = |text: &str| Home::with("config.yaml", text).failure(&[]);
-    insta::assert_snapshot!(failure("pool:\n  slotz: 4\n"), @"");
-    insta::assert_snapshot!(failure("pool:\n  slots: 0\n"), @"");
-    insta::assert_snapshot!(failure("pool:\n  default_priority: 256\n"), @"");
-    insta::assert_snapshot!(failure("retention:\n  age: 7\n"), @"");
-    insta::assert_snapshot!(failure("pool: [\n"), @"");
-    insta::assert_snapshot!(failure("just text\n"), @"");
+    insta::assert_snapshot!(failure("pool:\n  slotz: 4\n"), @r"
+    ~/.config/wezterm-parallel/config.yaml:2:3: unknown key `slotz` in `pool`
+    hint: did you mean `slots`?
+    ");
+    insta::assert_snapshot!(failure("pool:\n  slots: 0\n"), @r#"~/.config/wezterm-parallel/config.yaml:2:10: `pool.slots`: 0 slots: 1 to 4096, or "auto""#);
+    insta::assert_snapshot!(failure("pool:\n  default_priority: 256\n"), @"~/.config/wezterm-parallel/config.yaml:2:21: `pool.default_priority` must be a whole number from 0 to 255, not 256");
+    insta::assert_snapshot!(failure("retention:\n  age: 7\n"), @r#"~/.config/wezterm-parallel/config.yaml:2:3: `retention.age` must be a duration with its unit, such as "90s" or "1h 30m", not 7"#);
+    insta::assert_snapshot!(failure("pool: [\n"), @"~/.config/wezterm-parallel/config.yaml:1:7: unclosed bracket '['");
+    insta::assert_snapshot!(failure("just text\n"), @r#"~/.config/wezterm-parallel/config.yaml:1:1: the whole file must be a table, not "just text""#);
 }
 
 #[test]
 fn two_files_are_an_error() {
     let home = Home::with("config.toml", "");
     home.write("config.yaml", "", 0o600);
-    insta::assert_snapshot!(home.failure(&[]), @"");
+    insta::assert_snapshot!(home.failure(&[]), @r"
+    there are two config files: ~/.config/wezterm-parallel/config.toml and ~/.config/wezterm-parallel/config.yaml
+    hint: keep one of them
+    ");
 }
 
 #[test]
 fn a_file_that_others_can_write_is_not_trusted() {
     let home = Home::new();
     home.write("config.toml", "", 0o664);
-    insta::assert_snapshot!(home.failure(&[]), @"");
+    insta::assert_snapshot!(home.failure(&[]), @r"
+    the config ~/.config/wezterm-parallel/config.toml can be written by others (mode 0664)
+    hint: chmod go-w ~/.config/wezterm-parallel/config.toml
+    ");
     home.write("config.toml", "", 0o644);
     assert_eq!(home.load().warnings, Vec::<String>::new());
 }
@@ -316,17 +358,23 @@ fn variables_go_over_the_file() {
 #[test]
 fn a_wrong_variable_is_named_and_an_unknown_one_only_warned_of() {
     let home = Home::new();
-    insta::assert_snapshot!(home.failure(&[("WEZTERM_PARALLEL_POOL_SLOTS", "lots")]), @"");
-    insta::assert_snapshot!(home.failure(&[("WEZTERM_PARALLEL_LOG_FILES", "-1")]), @"");
-    insta::assert_snapshot!(home.failure(&[("WEZTERM_PARALLEL_ADMISSION_ENABLED", "maybe")]), @"");
-    insta::assert_snapshot!(home.failure(&[("WEZTERM_PARALLEL_LOG_LEVEL", "wran")]), @"");
+    insta::assert_snapshot!(home.failure(&[("WEZTERM_PARALLEL_POOL_SLOTS", "lots")]), @r#"WEZTERM_PARALLEL_POOL_SLOTS: `pool.slots` must be a number from 1 to 4096, or "auto", not "lots""#);
+    insta::assert_snapshot!(home.failure(&[("WEZTERM_PARALLEL_LOG_FILES", "-1")]), @"WEZTERM_PARALLEL_LOG_FILES: `log.files` must be a whole number from 0 to 4294967295, not -1");
+    insta::assert_snapshot!(home.failure(&[("WEZTERM_PARALLEL_ADMISSION_ENABLED", "maybe")]), @r#"WEZTERM_PARALLEL_ADMISSION_ENABLED: `admission.enabled` must be true or false, not "maybe""#);
+    insta::assert_snapshot!(home.failure(&[("WEZTERM_PARALLEL_LOG_LEVEL", "wran")]), @r#"
+    WEZTERM_PARALLEL_LOG_LEVEL: `log.level`: there is no log level "wran"
+    hint: did you mean `warn`?
+    "#);
     let loaded = home
         .load_with(&[
             ("WEZTERM_PARALLEL_POOL_SLOT", "4"),
             ("WEZTERM_PARALLEL_QQQQQQQ", "4"),
         ])
         .unwrap();
-    insta::assert_snapshot!(loaded.warnings.join("\n"), @"");
+    insta::assert_snapshot!(loaded.warnings.join("\n"), @r"
+    WEZTERM_PARALLEL_POOL_SLOT means nothing; did you mean WEZTERM_PARALLEL_POOL_SLOTS?
+    WEZTERM_PARALLEL_QQQQQQQ means nothing
+    ");
     assert_eq!(loaded.config, Config::default());
 }
 
@@ -378,7 +426,7 @@ fn places_follow_the_xdg_rules() {
 #[test]
 fn a_socket_with_too_long_a_path_is_refused() {
     let home = format!("/{}", "x".repeat(100));
-    insta::assert_snapshot!(paths(&[("HOME", &home)]).unwrap_err(), @"");
+    insta::assert_snapshot!(paths(&[("HOME", &home)]).unwrap_err(), @"the socket's path has 147 bytes, 107 are possible: /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx/.local/share/wezterm-parallel/run/daemon.sock");
     let lookup = |name: &str| (name == "HOME").then(|| OsString::from(&home));
     let socket = PathBuf::from("/tmp/short.sock");
     assert_eq!(

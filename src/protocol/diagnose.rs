@@ -175,7 +175,7 @@ fn explain(error: &serde_json::Error, name: &str, path: &str) -> ErrorAnswer {
         return ErrorAnswer::new(
             ErrorCode::UnknownField,
             format!("`{name}` has no field `{}`", cut(unknown)),
-            suggest::hint(unknown, &expected_names(&text)),
+            field_hint(unknown, &expected_names(&text)),
         );
     }
     let message = if let Some(missing) = named(&text, "missing field `") {
@@ -186,10 +186,7 @@ fn explain(error: &serde_json::Error, name: &str, path: &str) -> ErrorAnswer {
         if field.is_empty() || field == "?" {
             return not_an_object(name);
         }
-        format!(
-            "`{field}` of `{name}` must be {expected}, not {}",
-            cut(found)
-        )
+        format!("`{field}` of `{name}` must be {expected}, not {}", found)
     } else {
         return invalid_json(error);
     };
@@ -198,4 +195,11 @@ fn explain(error: &serde_json::Error, name: &str, path: &str) -> ErrorAnswer {
         message,
         format!("docs/protocol.md shows `{name}` with all its fields"),
     )
+}
+
+fn field_hint(unknown: &str, known: &[&str]) -> String {
+    if known.is_empty() {
+        return "it has no fields at all".to_owned();
+    }
+    suggest::hint(unknown, known)
 }

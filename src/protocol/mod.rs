@@ -23,3 +23,6 @@ pub use message::{
 };
 pub use suggest::{hint, nearest};
 pub use task_view::{AttemptView, TaskView};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! The journal from outside: files of every format that was ever released must keep loading.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use wezterm_parallel::executor::{Exit, StopCause};
+use wezterm_parallel::journal::{
+    AttemptImage, EnvHash, Journal, Lsn, Options, Record, Spec, TaskImage,
+};
+use wezterm_parallel_scheduler::{
+    Backoff, Change, Condition, Dependency, Edit, Lane, Reason, Requeue, State, Submission, Task,
+    TaskKey, Tick,
+};
+
+fn submission(key: u64) -> Submission {
+    Submission {
+        key: TaskKey(key),
+        lane: Lane {
+            workspace: "api".into(),
+            worker: "shell".into(),
+        },
+        priority: 200,
+        submitted_at: Tick(1_700_000_000_000 + key),
+        after: vec![Dependency {
+            key: TaskKey(1),
+            on: Condition::Any,
+        }],
+        not_before: Some(Tick(1_700_000_000_500)),
+        start_by: None,
+        held: true,
+        backoff: Backoff {
+            max_retries: 3,
+            base_ms: 1000,
+            max_ms: 60_000,
+        },
+    }
+}
+
+fn spec(key: u64) -> Spec {
+    Spec {
+        name: Some(format!("task-{key}").into()),
+        command: None,
+        argv: Some(vec!["printf".to_owned(), "a\nb\0ü\u{1F600}".to_owned()].into()),
+        cwd: Arc::from("/home/me/ü"),
+        env: EnvHash(u64::MAX),
+        label: Some(Arc::from("nightly")),
+        timeout_ms: Some(60_000),
+        stdin: Some("in".into()),
+        content: u64::MAX - key,
+    }
+}
+
+fn exit() -> Exit {
+    Exit {
+        exit_code: None,
+        signal: Some(15),
+        stopped: Some(StopCause::Timeout),
+        spawn_error: Some("no such file".into()),
+        started_at_ms: 1,
+        ended_at_ms: 2,
+        cpu_seconds: 0.25,
+        peak_memory_bytes: 4096,
+        output_bytes: 10,
+        dropped_bytes: 3,
+        leftovers: 2,
+    }
+}
+
+fn changed(key: u64, change: Change) -> Record {
+    Record::Changed {
+        at: Tick(1_700_000_001_000),
+        key: TaskKey(key),
+        change,
+    }
+}
+
+/// What stands in the snapshot.
+fn state() -> Vec<Record> {
+    let variables = [("PATH", "/bin"), ("Q", "a\"b\\")];
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    vec![
+        Record::State {
+            next_key: 5,
+            reserved: vec![(10, 20), (30, 30)],
+            spent: vec![1, u64::MAX],
+            at: Tick(1_700_000_000_900),
+        },
+        Record::Environment {
+            hash: EnvHash(u64::MAX),
+            variables: variables.into_iter().map(owned).collect::<BTreeMap<_, _>>(),
+        },
+        Record::Paused {
+            workspace: None,
+            paused: true,
+        },
+    ]
+}
+
+fn image(key: u64) -> Record {
+    Record::Image(Box::new(TaskImage {
+        task: Task {
+            submission: submission(key),
+            state: State::Lost,
+            reason: Some(Reason::Dependency(TaskKey(1))),
+            attempts: 2,
+            retries: 1,
+            slot: Some(0),
+            stopping: true,
+        },
+        spec: spec(key),
+        attempts: vec![AttemptImage {
+            attempt: 1,
+            started_at: Tick(1),
+            ended_at: Some(Tick(2)),
+            outcome: Some("signal".into()),
+            message: Some("killed".into()),
+            exit: Some(Box::new(exit())),
+        }],
+    }))
+}
+
+/// What stands in its segment: every kind of record and of change.
+fn log() -> Vec<Record> {
+    let mut records = vec![Record::Submitted {
+        submission: Box::new(submission(10)),
+        spec: Box::new(spec(10)),
+    }];
+    let changes = [
+        Change::Released,
+        Change::Started {
+            attempt: 1,
+            slot: 3,
+        },
+        Change::Suspended,
+        Change::Continued,
+        Change::StopRequested,
+        Change::Requeued {
+            cause: Requeue::Retry,
+            reason: Reason::Timeout,
+            not_before: Some(Tick(7)),
+        },
+        Change::Held,
+        Change::Edited(Edit {
+            priority: Some(0),
+            after: Some(Vec::new()),
+            not_before: None,
+            max_retries: Some(9),
+        }),
+        Change::Ended {
+            state: State::Cancelled,
+            reason: Reason::Cancelled,
+        },
+        Change::Revived,
+    ];
+    records.extend(changes.map(|change| changed(10, change)));
+    records.extend([
+        Record::Exited {
+            key: TaskKey(10),
+            attempt: 1,
+            exit: Some(Box::new(exit())),
+            outcome: "timeout".into(),
+            message: None,
+            at: Tick(9),
+        },
+        Record::Respecified {
+            key: TaskKey(10),
+            spec: Box::new(spec(11)),
+        },
+        Record::Reserved {
+            first: 40,
+            last: 49,
+        },
+        Record::Paused {
+            workspace: Some(Arc::from("api")),
+            paused: false,
+        },
+        Record::Removed {
+            keys: vec![TaskKey(2)],
+        },
+    ]);
+    records
+}
+
+fn load(folder: &Path) -> (Journal, Vec<String>, Vec<Record>) {
+    let mut records = Vec::new();
+    let opened = Journal::open(folder, Options::default(), |record| records.push(record)).unwrap();
+    (opened.journal, opened.warnings, records)
+}
+
+fn copy_fixture(name: &str) -> tempfile::TempDir {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name);
+    let target = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), target.path().join(entry.file_name())).unwrap();
+    }
+    target
+}
+
+#[test]
+fn a_journal_of_format_1_loads() {
+    let folder = copy_fixture("journal-v1");
+    let expected = [state(), vec![image(1), image(2)], log()].concat();
+    let (mut journal, warnings, records) = load(folder.path());
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(records, expected);
+    let last = journal.last_lsn();
+    journal.commit(&[changed(10, Change::Held)]).unwrap();
+    assert_eq!(journal.last_lsn(), Lsn(last.0 + 1));
+    drop(journal);
+    let (_, _, records) = load(folder.path());
+    assert_eq!(records.len(), expected.len() + 1);
+}

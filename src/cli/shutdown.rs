@@ -23,6 +23,9 @@ pub(crate) struct ShutdownArgs {
 impl ShutdownArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let message = Message::Shutdown(Shutdown { kill: self.kill });
+        if !context.is_daemon_running()? {
+            return Err(Failure::no_daemon("no daemon is running"));
+        }
         let daemon = match context.ask_running(&message)? {
             Answer::Daemon(daemon) => daemon,
             other => return Err(Failure::unexpected_answer(&other)),

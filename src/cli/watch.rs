@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::task_text::has_ended;
-use crate::client::{ClientError, Events};
+use crate::client::Events;
 use crate::protocol::{Event, StatusAnswer, Subscribe, TaskView};
 
 /// Above this many ids it is cheaper to hear of every task and look up which matter.
@@ -78,7 +78,7 @@ impl<'a> Watch<'a> {
                 Ok(Some(event)) => self.take(event, &mut changed)?,
                 Ok(None) => break,
                 Err(error) => {
-                    changed.extend(self.reconnect(error)?);
+                    changed.extend(self.reconnect(error.into())?);
                     break;
                 }
             }
@@ -106,23 +106,25 @@ impl<'a> Watch<'a> {
                     None => {}
                 }
             }
-            Event::Lagged { .. } => changed.extend(self.resubscribe()?),
+            Event::Lagged { .. } => match self.resubscribe() {
+                Ok(all) => changed.extend(all),
+                Err(failure) => changed.extend(self.reconnect(failure)?),
+            },
         }
         Ok(())
     }
 
-    /// The daemon went away: it may be restarting.
-    fn reconnect(&mut self, error: ClientError) -> Result<Vec<String>, Failure> {
+    /// The daemon went away: it may be restarting. What it refuses is refused at once.
+    fn reconnect(&mut self, mut failure: Failure) -> Result<Vec<String>, Failure> {
         let deadline = Instant::now() + RECONNECT_WITHIN;
-        let mut last: Failure = error.into();
-        while Instant::now() < deadline {
+        while failure.exit == Exit::NoDaemon && Instant::now() < deadline {
             std::thread::sleep(RECONNECT_EVERY);
             match self.resubscribe() {
                 Ok(changed) => return Ok(changed),
-                Err(error) => last = error,
+                Err(error) => failure = error,
             }
         }
-        Err(last)
+        Err(failure)
     }
 
     fn resubscribe(&mut self) -> Result<Vec<String>, Failure> {

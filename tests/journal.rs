@@ -62,6 +62,7 @@ fn exit() -> Exit {
         output_bytes: 10,
         dropped_bytes: 3,
         leftovers: 2,
+        ..Exit::default()
     }
 }
 
@@ -115,6 +116,7 @@ fn image(key: u64) -> Record {
             message: Some("killed".into()),
             exit: Some(Box::new(exit())),
         }],
+        ended_at: None,
     }))
 }
 
@@ -169,6 +171,7 @@ fn log() -> Vec<Record> {
         },
         Record::Removed {
             keys: vec![TaskKey(2)],
+            spent: Vec::new(),
         },
     ]);
     records

@@ -12,7 +12,7 @@ use wezterm_parallel_scheduler::TaskKey;
 use super::frame::{encode, find, scan, Frame, Mark};
 use super::listing::Listing;
 use super::replay::{read_from, task_of};
-use super::segment::{Header, Kind, FORMAT};
+use super::segment::{Header, Kind, FORMAT, LSN_MAX};
 use super::snapshot::Snapshot;
 use super::{JournalError, Record, TaskImage};
 
@@ -76,7 +76,7 @@ impl Salvage {
         self.readable(path, |salvage, item| match item {
             // What an older segment has beyond this had been refused.
             Item::Header(header) => drop(salvage.log.split_off(&header.first_lsn)),
-            Item::Record(lsn, record) => drop(salvage.log.insert(lsn, record)),
+            Item::Record(lsn, record) => drop(salvage.log.entry(lsn).or_insert(record)),
         })
     }
 
@@ -90,16 +90,15 @@ impl Salvage {
         let mut offset = 0;
         while offset < bytes.len() {
             let mut bad = None;
-            for item in scan(&bytes[offset..]) {
-                match item {
-                    Ok(frame) => match Item::understand(&frame) {
-                        Ok(item) => item.into_iter().for_each(|item| take(self, item)),
-                        Err(error) => self.lost.push(format!(
-                            "{}: record {} cannot be understood: {error}",
-                            path.display(),
-                            frame.lsn
-                        )),
-                    },
+            for (index, item) in scan(&bytes[offset..]).enumerate() {
+                match item.map(|frame| (frame.lsn, Item::understand(&frame))) {
+                    // A header anywhere else is no header.
+                    Ok((_, Ok(Some(Item::Header(_))))) if offset + index > 0 => {}
+                    Ok((_, Ok(item))) => item.into_iter().for_each(|item| take(self, item)),
+                    Ok((lsn, Err(error))) => self.lost.push(format!(
+                        "{}: record {lsn} cannot be understood: {error}",
+                        path.display()
+                    )),
                     Err(found) => bad = Some(found),
                 }
             }
@@ -203,7 +202,9 @@ enum Item {
 impl Item {
     fn understand(frame: &Frame<'_>) -> serde_json::Result<Option<Self>> {
         if frame.mark != Mark::Control {
-            return Ok(Some(Self::Record(frame.lsn, frame.record()?)));
+            let record = Self::Record(frame.lsn, frame.record()?);
+            // The numbers to come must not run over.
+            return Ok((frame.lsn <= LSN_MAX).then_some(record));
         }
         // The other control frames only serve what a count of images serves here.
         let header = serde_json::from_slice(frame.payload).ok();

@@ -15,7 +15,7 @@ use super::JournalError;
 pub(super) const FORMAT: u32 = 1;
 
 /// No journal gets this far, and counting on from here cannot overflow.
-const LSN_MAX: u64 = u64::MAX / 2;
+pub(super) const LSN_MAX: u64 = u64::MAX / 2;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

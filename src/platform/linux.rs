@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::FallocateFlags;
 use rustix::process::{Pid, PidfdFlags};
@@ -131,6 +132,15 @@ pub(crate) fn has_environment_entry(pid: i32, entry: &[u8]) -> bool {
         return false;
     };
     environment.split(|byte| *byte == 0).any(|one| one == entry)
+}
+
+/// Whether a process runs the very file that the caller runs.
+pub(crate) fn is_this_program(pid: i32) -> bool {
+    let file = |path: &str| fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    match (file(&format!("/proc/{pid}/exe")), file("/proc/self/exe")) {
+        (Ok(its), Ok(own)) => its == own,
+        _ => false,
+    }
 }
 
 /// The memory that a process has in RAM, shared pages in full.

@@ -281,5 +281,7 @@ fn deliver(folder: &AttemptFolder, control: Control) -> io::Result<bool> {
         Err(_) if control.stop.is_some() => shim.signal(libc::SIGTERM)?,
         Err(error) => return Err(error),
     }
+    // Somebody may have stopped the shim itself, which would never hear of anything.
+    shim.signal(libc::SIGCONT)?;
     Ok(true)
 }

@@ -1,7 +1,7 @@
 //! Linux: pidfds, `/proc`, subreapers and holes.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -54,7 +54,11 @@ impl Process {
 }
 
 pub(super) fn status(pid: i32) -> Option<ProcessStatus> {
-    parse_status(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    // The line fits, so one read does: this is on the way of every attempt.
+    let mut buffer = [0; 1024];
+    let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
+    let length = file.read(&mut buffer).ok()?;
+    parse_status(&String::from_utf8_lossy(&buffer[..length]))
 }
 
 /// The name in field 2 may hold spaces and parentheses, so fields are counted from the last `)`.

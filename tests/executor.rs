@@ -440,11 +440,7 @@ fn a_worker_gets_three_descriptors_and_default_signals() {
         assert_eq!(mask & !own_of_libc, 0, "{field} {mask:x}");
     }
     // `ls` itself opens the folder as 3.
-    let descriptors: Vec<&str> = output
-        .lines()
-        .skip(3)
-        .take_while(|line| line.len() < 3)
-        .collect();
+    let descriptors: Vec<&str> = output.lines().take_while(|line| line.len() < 3).collect();
     assert_eq!(descriptors, ["0", "1", "2", "3"]);
     assert!(output.contains("0 -> /dev/null"));
 }
@@ -811,4 +807,73 @@ fn a_launcher_ends_with_its_daemon() {
     );
     home.kill_daemon();
     wait_until("the launcher is gone", || !is_alive(launcher));
+}
+
+#[test]
+fn an_outcome_survives_a_full_disk() {
+    let mut home = Home::new();
+    let Some(_disk) = executor_support::SmallDisk::mount(&home.folder.path().join("tasks")) else {
+        return;
+    };
+    let sleeper = home.launch(shell("echo ready; sleep 1000"));
+    home.wait_for_line(sleeper, "ready");
+    let filler = home.launch(shell(
+        "cat /dev/zero > $WEZTERM_PARALLEL_FOLDER/fill; echo more; exit 3",
+    ));
+    let exit = home.exit(filler);
+    assert_eq!((exit.exit_code, exit.spawn_error), (Some(3), None));
+    assert!(
+        !home.attempt(filler).join("exit.json").exists(),
+        "the disk was not full"
+    );
+
+    let refused = home.launch(shell("true"));
+    let Report::NotStarted(_, reason) = home.report(refused) else {
+        panic!("it started");
+    };
+    assert!(reason.contains("No space left on device"), "{reason}");
+
+    home.executor()
+        .stop(sleeper, plan(libc::SIGTERM, 60_000))
+        .unwrap();
+    let exit = home.exit(sleeper);
+    assert_eq!(
+        (exit.stopped, exit.signal),
+        (Some(StopCause::Request), Some(libc::SIGTERM))
+    );
+
+    home.restart_daemon();
+    let folder = home.attempt(filler);
+    let Found::Ended(exit) = home.executor().adopt(filler, folder).unwrap() else {
+        panic!("the outcome is gone");
+    };
+    assert_eq!(exit.exit_code, Some(3));
+    fs::remove_file(home.attempt(filler).join("fill")).unwrap();
+    home.assert_silent();
+}
+
+#[test]
+fn a_daemon_started_from_inside_an_attempt_does_not_end_with_it() {
+    let mut home = Home::new();
+    // The launcher stands for a daemon: the same program in a session of its own. Its standard
+    // output is the other end of its request socket, so that it goes on without us.
+    let line = format!(
+        "import socket, subprocess
+ours, theirs = socket.socketpair()
+inner = subprocess.Popen(['{}', '__launcher'], stdin=theirs, stdout=ours, start_new_session=True)
+print('inner', inner.pid, flush=True)
+subprocess.Popen(['sleep', '1000'], start_new_session=True)",
+        env!("CARGO_BIN_EXE_wezterm-parallel")
+    );
+    let id = home.launch(command(&["python3", "-c", &line]));
+    let exit = home.exit(id);
+    assert_eq!(
+        (exit.exit_code, exit.leftovers),
+        (Some(0), 1),
+        "{}",
+        home.output(id)
+    );
+    let inner = pid(&home.wait_for_line(id, "inner"));
+    assert!(is_alive(inner));
+    kill(inner, Signal::KILL);
 }

@@ -111,9 +111,12 @@ impl AttemptFolder {
 
     /// Removes what is left of an attempt that never started, so that it can be launched again.
     pub(super) fn remove_unstarted(&self) {
-        for name in ["shim.json", "output", "stderr", "stdin", "control.json"] {
-            // Whatever cannot be removed keeps the folder, and the next launch says that it exists.
-            let _ = fs::remove_file(self.file(name));
+        // Whatever cannot be removed keeps the folder, and the next launch says that it exists.
+        // Without a `shim.json` no other file in there is known to be empty, so none is removed.
+        if fs::remove_file(self.file("shim.json")).is_ok() {
+            for name in ["output", "stderr", "stdin", "control.json"] {
+                let _ = fs::remove_file(self.file(name));
+            }
         }
         let _ = fs::remove_dir(&self.0);
     }

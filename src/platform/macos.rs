@@ -8,6 +8,7 @@ use std::io;
 use std::mem;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::time::Duration;
 
@@ -157,6 +158,17 @@ pub(crate) fn has_environment_entry(pid: i32, entry: &[u8]) -> bool {
         && buffer[..size]
             .split(|byte| *byte == 0)
             .any(|one| one == entry)
+}
+
+/// Whether a process runs the file that the caller runs, by its path.
+pub(crate) fn is_this_program(pid: i32) -> bool {
+    let mut path = vec![0_u8; 4 * 1024];
+    let size = u32::try_from(path.len()).unwrap_or(0);
+    // SAFETY: the buffer is as large as it is said to be.
+    let length = unsafe { libc::proc_pidpath(pid, path.as_mut_ptr().cast(), size) };
+    let length = usize::try_from(length).unwrap_or(0);
+    let own = std::env::current_exe().unwrap_or_default();
+    length > 0 && own.as_os_str().as_bytes() == &path[..length]
 }
 
 /// The memory that a process has in RAM, shared pages in full.

@@ -281,3 +281,35 @@ pub(crate) fn kill(pid: i32, signal: rustix::process::Signal) {
 pub(crate) fn pid(text: &str) -> i32 {
     text.parse().expect("a pid")
 }
+
+/// A file system of one megabyte, as long as it lives.
+pub(crate) struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None`, with a message, where this user may not mount.
+    pub(crate) fn mount(path: &Path) -> Option<Self> {
+        use std::io::Write;
+        fs::create_dir_all(path).expect("a folder");
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "small"])
+            .arg(path)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !mounted {
+            let mut stderr = std::io::stderr();
+            writeln!(stderr, "skipped: only root can mount a small disk").expect("stderr");
+            return None;
+        }
+        Some(Self(path.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let umount = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(&self.0)
+            .status();
+        assert!(umount.is_ok_and(|status| status.success()));
+    }
+}

@@ -276,10 +276,20 @@ fn deliver(folder: &AttemptFolder, control: Control) -> io::Result<bool> {
         return Ok(true);
     }
     match folder.write_renamed("control.json", &serde_json::to_vec(&control)?) {
-        Ok(()) => shim.signal(libc::SIGUSR1)?,
+        Ok(()) => tell(&shim, libc::SIGUSR1)?,
         // A full disk must not keep a command running: by SIGTERM it is stopped as it was launched.
-        Err(_) if control.stop.is_some() => shim.signal(libc::SIGTERM)?,
+        Err(_) if control.stop.is_some() => tell(&shim, libc::SIGTERM)?,
         Err(error) => return Err(error),
     }
+    // Somebody may have stopped the shim itself, which would never hear of anything.
+    tell(&shim, libc::SIGCONT)?;
     Ok(true)
+}
+
+fn tell(shim: &Process, signal: i32) -> io::Result<()> {
+    match shim.signal(signal) {
+        // It has just ended, and its report is on the way.
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        result => result,
+    }
 }

@@ -246,7 +246,7 @@ impl Watcher {
         let started = self.options.lock().and_then(|lock| {
             // Behind the lock nothing more is started, so a missing shim will never come.
             for (id, folder) in self.shared.launched() {
-                if matches!(folder.look(), Ok(State::Unprepared | State::Blank)) {
+                if matches!(folder.look()?, State::Unprepared | State::Blank) {
                     self.report_unstarted(id, &folder, "the launcher died before it started it");
                 }
             }

@@ -63,15 +63,16 @@ impl<'a> Supervisor<'a> {
     /// Until nothing is left. `note_worker` is told the worker's start time, once, and late, since
     /// most commands are over before anyone needs it.
     pub(super) fn run(mut self, signals: &Signals, note_worker: impl FnOnce(u64)) -> Exit {
-        let mask = signals.block();
         let mut note_worker = Some(note_worker);
-        // The command may have ended before its signal was held back.
-        self.reap();
-        while !self.is_over() {
-            platform::wait_for_signal(self.time_to_wait(), &mask);
+        let mask = signals.block();
+        // Whatever came before the signals were held back shows in the flags.
+        loop {
             // Orphans that are no children, on systems without subreapers, end without a signal.
             if Signals::take(&signals.child) || self.stop.is_some() {
                 self.reap();
+            }
+            if self.is_over() {
+                return self.finish();
             }
             let now = Instant::now();
             if Signals::take(&signals.control) {
@@ -83,18 +84,23 @@ impl<'a> Supervisor<'a> {
             self.keep_time(now);
             if now >= self.look_at {
                 self.look(now);
-                if let (Some(note), Some(status)) =
-                    (note_worker.take(), platform::status(self.worker))
-                {
-                    note(status.started);
+                if let Some(status) = platform::status(self.worker) {
+                    if let Some(note) = note_worker.take() {
+                        note(status.started);
+                    }
                 }
             }
+            platform::wait_for_signal(self.time_to_wait(), &mask);
         }
-        self.finish()
     }
 
     fn is_over(&self) -> bool {
-        self.ended && (self.childless || self.stop.as_ref().is_some_and(Stop::is_hopeless))
+        if !self.ended || self.childless {
+            return self.ended;
+        }
+        let hopeless = self.stop.as_ref().is_some_and(Stop::is_hopeless);
+        // Dead children are collected by now, so whoever remains beside the tree is spared.
+        hopeless || self.tree.members().is_empty()
     }
 
     /// Collects whoever has ended. The common case, a command that leaves nothing, ends here.
@@ -126,6 +132,9 @@ impl<'a> Supervisor<'a> {
 
     fn end_leftovers(&mut self) {
         let left = self.tree.members().len();
+        if left == 0 {
+            return;
+        }
         self.exit.leftovers = u32::try_from(left).unwrap_or(u32::MAX);
         self.stop = Some(Stop::begin(self.tree, self.launch.stop, Instant::now()));
     }
@@ -202,7 +211,7 @@ impl<'a> Supervisor<'a> {
                 notes.push(format!("the output cap could not be kept: {error}"));
             }
         }
-        if !self.childless {
+        if self.stop.as_ref().is_some_and(Stop::is_hopeless) {
             notes.push("some processes that it left behind could not be ended".to_owned());
         }
         self.exit.note = (!notes.is_empty()).then(|| notes.join("; "));

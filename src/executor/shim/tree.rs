@@ -1,7 +1,7 @@
 //! The tree of processes below a shim: who is in it, and how a signal reaches all of it.
 //!
 //! The shim is a subreaper, so an orphan comes back to it whatever session it fled to: the tree is
-//! complete, and it is empty when the shim has no child left. A pid is only signalled through a
+//! complete, and it is empty when the shim has no child left but those it spares. A pid is only signalled through a
 //! handle that was opened before the process was seen in the tree, so that a reused number is safe.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -35,13 +35,15 @@ impl Tree {
                 if pid == self.root || !known.insert(pid) {
                     continue;
                 }
-                match platform::status(pid) {
-                    Some(status) if !status.zombie => {
-                        members.push((pid, status));
-                        children.extend(platform::children(pid));
-                    }
-                    // The dead wait for their parent, and have no children.
-                    _ => {}
+                let Some(status) = platform::status(pid) else {
+                    continue;
+                };
+                // Another process may have the number by now: then it has other parents.
+                let belongs = known.contains(&status.parent) || status.session == self.root;
+                // The dead wait for their parent, and have no children.
+                if belongs && !status.zombie && !is_spared(pid, &status) {
+                    members.push((pid, status));
+                    children.extend(platform::children(pid));
                 }
             }
             next = children;
@@ -110,6 +112,12 @@ impl Tree {
         let refused = |(pid, status): &&(i32, ProcessStatus)| !send(*pid, *status, signal);
         members.iter().filter(refused).count()
     }
+}
+
+/// A daemon that was started from inside an attempt, because there was none, serves everybody: it
+/// and its launcher and shims lead sessions of their own, and do not end with the attempt.
+fn is_spared(pid: i32, status: &ProcessStatus) -> bool {
+    status.session == pid && platform::is_this_program(pid)
 }
 
 /// What [`Tree::kill`] met.

@@ -1,6 +1,7 @@
 //! Finds the file, merges the layers, and says precisely where something is wrong.
 
-use std::fs;
+use std::fs::{self, File, Metadata};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,8 @@ impl Config {
         let mut tree = defaults();
         let mut warnings = Vec::new();
         let file = match explicit {
-            Some(path) => Some(path.to_owned()),
+            // The daemon reads it again on reload, from another working folder.
+            Some(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
             None => find_file(&paths.config_dir)?,
         };
         let mut config = Self::default();
@@ -79,7 +81,7 @@ fn find_file(folder: &Path) -> Result<Option<PathBuf>, ConfigError> {
     let mut found = FILE_NAMES
         .iter()
         .map(|name| folder.join(name))
-        .filter(|path| path.exists());
+        .filter(|path| fs::symlink_metadata(path).is_ok());
     match (found.next(), found.next()) {
         (Some(first), Some(second)) => Err(ConfigError::TwoFiles { first, second }),
         (first, _) => Ok(first),
@@ -217,8 +219,10 @@ impl<'p> Source<'p> {
             path: path.to_owned(),
             source,
         };
-        check_trust(path)?;
-        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let mut file = File::open(path).map_err(unreadable)?;
+        check_trust(path, &file.metadata().map_err(unreadable)?)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(unreadable)?;
         let extension = path.extension().and_then(|extension| extension.to_str());
         let is_yaml = matches!(extension, Some("yaml" | "yml"));
         Ok(Self {
@@ -352,11 +356,7 @@ fn line_and_column(text: &str, offset: usize) -> (u64, u64) {
 }
 
 /// Whoever can write the config can run commands as this user. Root can anyway.
-fn check_trust(path: &Path) -> Result<(), ConfigError> {
-    let metadata = fs::metadata(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+fn check_trust(path: &Path, metadata: &Metadata) -> Result<(), ConfigError> {
     if !metadata.is_file() {
         return Ok(());
     }

@@ -451,3 +451,31 @@ fn private_folders_are_made_and_closed_to_others() {
     let blocked = ensure_private_dir(&folder.path().join("file")).unwrap_err();
     assert!(matches!(blocked, ConfigError::Folder { .. }), "{blocked}");
 }
+
+#[test]
+fn what_belongs_to_somebody_else_is_not_used() {
+    const SOMEBODY: u32 = 12_345;
+    let foreign = |error: ConfigError| matches!(error, ConfigError::ForeignOwner { .. });
+    if !rustix::process::geteuid().is_root() {
+        assert!(foreign(ensure_private_dir(Path::new("/usr")).unwrap_err()));
+        return;
+    }
+    let home = Home::with("config.toml", "");
+    let give = |path: &Path| std::os::unix::fs::chown(path, Some(SOMEBODY), None).unwrap();
+    give(&home.paths.config_dir.join("config.toml"));
+    assert!(foreign(home.load_with(&[]).unwrap_err()));
+    let folder = home.folder.path().join("theirs");
+    fs::create_dir(&folder).unwrap();
+    give(&folder);
+    assert!(foreign(ensure_private_dir(&folder).unwrap_err()));
+    let lookup = |name: &str| match name {
+        "HOME" => Some(OsString::from("/home/u")),
+        "XDG_RUNTIME_DIR" => Some(folder.clone().into_os_string()),
+        _ => None,
+    };
+    let runtime = Paths::from_variables(lookup, None).unwrap().runtime;
+    assert_eq!(
+        runtime,
+        Path::new("/home/u/.local/share/wezterm-parallel/run")
+    );
+}

@@ -90,7 +90,7 @@ fn check_figures(config: &Config) -> Result<(), Fault> {
     Ok(())
 }
 
-fn at_least<T: PartialOrd>(key: &str, value: T, least: T, text: &str) -> Result<(), Fault> {
+fn at_least<T: PartialOrd + Copy>(key: &str, value: T, least: T, text: &str) -> Result<(), Fault> {
     if value < least {
         return Err(fault(key, format!("must be at least {text}"), ""));
     }

@@ -186,7 +186,8 @@ fn explain(error: &serde_json::Error, name: &str, path: &str) -> ErrorAnswer {
         if field.is_empty() || field == "?" {
             return not_an_object(name);
         }
-        format!("`{field}` of `{name}` must be {expected}, not {}", found)
+        let field = cut(field);
+        format!("`{field}` of `{name}` must be {expected}, not {found}")
     } else {
         return invalid_json(error);
     };

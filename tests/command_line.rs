@@ -147,6 +147,7 @@ fn obliging(message: &Message) -> Answer {
             hash: "00ff".into(),
         }),
         Message::Status(_) => Answer::Status(StatusAnswer::default()),
+        Message::Check(_) => Answer::Changed(Changed::default()),
         Message::Cancel(cancel) => Answer::Changed(Changed {
             ids: cancel.ids.clone(),
         }),
@@ -293,7 +294,7 @@ fn a_wrong_line_queues_nothing() {
     let output = stage.run_with_input(&["batch", "-"], input);
     insta::assert_snapshot!(shown(&output), @r"
     --- stderr
-    error: stdin:2:32: `priority` of `TaskQueue` must be a whole number from 0 to 255, not integer `300`
+    error: stdin:2:32: `priority` of `TaskQueue` must be a whole number from 0 to 255, not 300
     hint: docs/protocol.md shows `TaskQueue` with all its fields; nothing was queued
     --- exit 2
     ");
@@ -314,6 +315,28 @@ fn an_unknown_dependency_queues_nothing() {
     --- exit 2
     ");
     assert_eq!(stage.queued(), []);
+}
+
+#[test]
+fn an_unknown_profile_queues_nothing() {
+    let stage = Stage::new(|message, _| {
+        Reply::Say(vec![match message {
+            Message::Check(task) if task.worker.as_deref() == Some("nobody") => refusal(
+                ErrorCode::UnknownWorker,
+                "there is no worker profile nobody",
+            ),
+            other => obliging(other),
+        }])
+    });
+    let lines = "{\"argv\":[\"ls\"]}\n{\"argv\":[\"ls\",\"-l\"]}\n{\"command\":\"x\",\"worker\":\"nobody\"}\n";
+    let output = stage.run_with_input(&["batch", "-"], lines);
+    assert_eq!(
+        shown(&output),
+        "--- stderr\nerror: stdin:3:1: there is no worker profile nobody\n\
+         hint: do otherwise; nothing was queued\n--- exit 2"
+    );
+    // What the daemon would judge alike is asked once.
+    assert_eq!(stage.heard().len(), 2);
 }
 
 #[test]

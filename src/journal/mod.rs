@@ -61,7 +61,7 @@ pub use frame::{scan, BadFrame, Frame, Mark, Scan};
 pub use log::{Journal, Lsn, Options};
 pub use open::Opened;
 pub use record::{AttemptImage, EnvHash, Record, Spec, TaskImage};
-pub use repair::{repair, RepairReport};
+pub use repair::{check, repair, RepairReport};
 
 #[cfg(test)]
 mod tests;

@@ -51,6 +51,21 @@ pub fn repair(folder: &Path) -> Result<RepairReport, JournalError> {
     })
 }
 
+/// Reads everything, and changes nothing, for `doctor`.
+///
+/// # Errors
+///
+/// If the journal could not be opened as it is.
+pub fn check(folder: &Path) -> Result<(), JournalError> {
+    let listing = Listing::read(folder)?;
+    if listing.is_fresh() {
+        return Ok(());
+    }
+    let marker = Marker::read(folder);
+    let chain = Chain::choose(&listing, marker)?;
+    replay(&chain, marker, &mut |_, _| {}).map(drop)
+}
+
 fn is_whole(listing: &Listing, marker: Option<Marker>) -> Result<bool, JournalError> {
     let loaded =
         Chain::choose(listing, marker).and_then(|chain| replay(&chain, marker, &mut |_, _| {}));

@@ -162,7 +162,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
     ");
     insta::assert_snapshot!(refused("{\"Frobnicate\":{}}"), @r"
     unknown_message: there is no message `Frobnicate`
-    hint: known are: TaskQueue, WorkspaceCreate, ProcessSpawn, StatusUpdate, Status, Show, Explain, Cancel, Retry, Edit, Hold, Release, Pause, Resume, Clean, ReserveIds, Subscribe, Info, Shutdown, Reload
+    hint: known are: TaskQueue, WorkspaceCreate, ProcessSpawn, StatusUpdate, Check, Status, Show, Explain, Cancel, Retry, Edit, Hold, Release, Pause, Resume, Clean, ReserveIds, Environment, Subscribe, Info, Shutdown, Reload
     ");
     insta::assert_snapshot!(refused("{\"TaskQueue\":{\"comand\":\"ls\"}}"), @r"
     unknown_field: `TaskQueue` has no field `comand`
@@ -178,7 +178,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
     ");
     insta::assert_snapshot!(refused("{\"TaskQueue\":{\"a`, expected `b\":1}}"), @r"
     unknown_field: `TaskQueue` has no field `a`, expected `b`
-    hint: known are: id, priority, command, argv, worker, cwd, env, env_add, workspace, label, after, delay_ms, not_before_ms, timeout_ms, retries, max_queue_time_ms, hold, stdin
+    hint: known are: id, priority, command, argv, worker, cwd, env, env_ref, env_add, workspace, label, after, delay_ms, not_before_ms, timeout_ms, retries, max_queue_time_ms, hold, stdin
     ");
     let long = format!("{{\"{}\":{{}}}}", "x".repeat(100_000));
     assert!(refused(long).len() < 500);
@@ -592,6 +592,7 @@ fn any_task() -> impl Strategy<Value = TaskQueue> {
             worker,
             cwd,
             env,
+            env_ref: None,
             env_add,
             workspace,
             label,

@@ -1,8 +1,9 @@
 //! `batch`: hands many commands to the daemon at once.
 //!
-//! Every line is checked before the first is sent ([`lines`]), ids are fixed before sending so that
+//! Every line is checked before the first is sent ([`lines`], [`order`], [`ask`]), ids are fixed before sending so that
 //! a repeat doubles nothing ([`send`]), and what becomes of them is shown in [`progress`].
 
+mod ask;
 mod lines;
 mod order;
 mod progress;
@@ -68,10 +69,12 @@ impl BatchArgs {
             screen::note(&format!("{name} holds no commands: nothing queued"));
             return Ok(Exit::Ok);
         }
-        send::check_known(context, &tasks).map_err(|error| match error {
-            send::CheckError::Lines(errors) => refused(name, &errors),
-            send::CheckError::Failure(failure) => failure,
-        })?;
+        ask::check_known(context, &tasks)
+            .and_then(|()| ask::check_runnable(context, &tasks))
+            .map_err(|error| match error {
+                ask::CheckError::Lines(errors) => refused(name, &errors),
+                ask::CheckError::Failure(failure) => failure,
+            })?;
         order::sort(&mut tasks);
         let ids = send::send(context, name, tasks, self.quiet)?;
         self.announce(&ids)?;

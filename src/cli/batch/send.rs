@@ -1,106 +1,20 @@
-//! Sends a batch: ids first, then every line in one stream, again if the connection breaks.
+//! Sends a checked batch: ids first, then every line in one stream, again if the connection breaks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::lines::{Line, LineError};
-use super::order::id_of;
+use super::lines::Line;
 use super::progress::Bar;
 use crate::cli::context::Context;
 use crate::cli::exit::Failure;
 use crate::cli::queue;
 use crate::client::{Client, ClientError};
-use crate::protocol::{
-    Answer, Environment, ErrorAnswer, ErrorCode, Filter, Message, OneTask, ReserveIds,
-};
+use crate::protocol::{Answer, Environment, ErrorAnswer, Message, ReserveIds};
 
 /// A daemon that restarts is back within this time.
 const RECONNECT_WITHIN: Duration = Duration::from_secs(15);
 /// The pause between two tries to reach it.
 const RECONNECT_EVERY: Duration = Duration::from_millis(100);
-
-/// Keeps the question well below the longest line that the daemon reads.
-const IDS_PER_QUESTION: usize = 5_000;
-
-/// Why a batch cannot be sent.
-pub(super) enum CheckError {
-    /// These lines are wrong.
-    Lines(Vec<LineError>),
-    /// The daemon could not be asked.
-    Failure(Failure),
-}
-
-impl<E: Into<Failure>> From<E> for CheckError {
-    fn from(error: E) -> Self {
-        Self::Failure(error.into())
-    }
-}
-
-/// Asks the daemon for the tasks that lines wait for and that are not in the batch.
-pub(super) fn check_known(context: &Context, lines: &[Line]) -> Result<(), CheckError> {
-    let own: HashSet<&str> = lines.iter().map(|line| line.task.id.as_str()).collect();
-    let mut wanted: HashMap<&str, usize> = HashMap::new();
-    for line in lines {
-        for id in line.task.after.iter().map(|after| id_of(after)) {
-            if !own.contains(id) {
-                wanted.entry(id).or_insert(line.number);
-            }
-        }
-    }
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<String> = wanted.keys().map(ToString::to_string).collect();
-    let mut client = context.connect()?;
-    for ids in ids.chunks(IDS_PER_QUESTION) {
-        for id in known(&mut client, ids)? {
-            wanted.remove(id.as_str());
-        }
-    }
-    let mut errors: Vec<LineError> = wanted
-        .into_iter()
-        .map(|(id, line)| unknown(id, line))
-        .collect();
-    errors.sort_by_key(|error| error.line);
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(CheckError::Lines(errors))
-    }
-}
-
-/// Those of the ids that the daemon knows. It may leave out what it does not, or refuse as a whole.
-fn known(client: &mut Client, ids: &[String]) -> Result<Vec<String>, Failure> {
-    let filter = Filter {
-        ids: ids.to_vec(),
-        ..Filter::default()
-    };
-    match client.ask(&Message::Status(filter)) {
-        Ok(Answer::Status(status)) => Ok(status.tasks.into_iter().map(|task| task.id).collect()),
-        Ok(other) => Err(Failure::unexpected_answer(&other)),
-        Err(ClientError::Refused(error)) if error.code == ErrorCode::UnknownTask => {
-            let mut known = Vec::new();
-            for id in ids {
-                match client.ask(&Message::Show(OneTask { id: id.clone() })) {
-                    Ok(_) => known.push(id.clone()),
-                    Err(ClientError::Refused(error)) if error.code == ErrorCode::UnknownTask => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            Ok(known)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn unknown(id: &str, line: usize) -> LineError {
-    LineError {
-        line,
-        column: 1,
-        message: format!("`after` names {id}, which is neither in this batch nor in the queue"),
-        hint: "`wezterm-parallel status` lists the tasks".to_owned(),
-    }
-}
 
 /// Queues every line, and returns the ids in the order of the lines' numbers.
 pub(super) fn send(

@@ -1,0 +1,164 @@
+//! What only the daemon can say about a batch before it is sent: whether the tasks that lines wait
+//! for exist, and whether their profiles and programs do.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::lines::{Line, LineError};
+use super::order::id_of;
+use crate::cli::context::Context;
+use crate::cli::exit::Failure;
+use crate::client::{Client, ClientError};
+use crate::protocol::{Answer, ErrorCode, Filter, Message, OneTask, TaskQueue};
+
+/// Keeps the question well below the longest line that the daemon reads.
+const IDS_PER_QUESTION: usize = 5_000;
+
+/// Why a batch cannot be sent.
+pub(super) enum CheckError {
+    /// These lines are wrong.
+    Lines(Vec<LineError>),
+    /// The daemon could not be asked.
+    Failure(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for CheckError {
+    fn from(error: E) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Asks the daemon for the tasks that lines wait for and that are not in the batch.
+pub(super) fn check_known(context: &Context, lines: &[Line]) -> Result<(), CheckError> {
+    let own: HashSet<&str> = lines.iter().map(|line| line.task.id.as_str()).collect();
+    let mut wanted: HashMap<&str, usize> = HashMap::new();
+    for line in lines {
+        for id in line.task.after.iter().map(|after| id_of(after)) {
+            if !own.contains(id) {
+                wanted.entry(id).or_insert(line.number);
+            }
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<String> = wanted.keys().map(ToString::to_string).collect();
+    let mut client = context.connect()?;
+    for ids in ids.chunks(IDS_PER_QUESTION) {
+        for id in known(&mut client, ids)? {
+            wanted.remove(id.as_str());
+        }
+    }
+    let mut errors: Vec<LineError> = wanted
+        .into_iter()
+        .map(|(id, line)| unknown(id, line))
+        .collect();
+    errors.sort_by_key(|error| error.line);
+    none_wrong(errors)
+}
+
+/// Those of the ids that the daemon knows. It may leave out what it does not, or refuse as a whole.
+fn known(client: &mut Client, ids: &[String]) -> Result<Vec<String>, Failure> {
+    let filter = Filter {
+        ids: ids.to_vec(),
+        ..Filter::default()
+    };
+    match client.ask(&Message::Status(filter)) {
+        Ok(Answer::Status(status)) => Ok(status.tasks.into_iter().map(|task| task.id).collect()),
+        Ok(other) => Err(Failure::unexpected_answer(&other)),
+        Err(ClientError::Refused(error)) if error.code == ErrorCode::UnknownTask => {
+            let mut known = Vec::new();
+            for id in ids {
+                match client.ask(&Message::Show(OneTask { id: id.clone() })) {
+                    Ok(_) => known.push(id.clone()),
+                    Err(ClientError::Refused(error)) if error.code == ErrorCode::UnknownTask => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(known)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn unknown(id: &str, line: usize) -> LineError {
+    LineError {
+        line,
+        column: 1,
+        message: format!("`after` names {id}, which is neither in this batch nor in the queue"),
+        hint: "`wezterm-parallel status` lists the tasks".to_owned(),
+    }
+}
+
+/// Asks the daemon about each profile and program that lines name, once.
+pub(super) fn check_runnable(context: &Context, lines: &[Line]) -> Result<(), CheckError> {
+    let mut seen = HashSet::new();
+    let asked: Vec<&Line> = lines
+        .iter()
+        .filter(|line| line.task.worker.is_some() || line.task.argv.is_some())
+        .filter(|line| seen.insert(sort_of_task(&line.task)))
+        .collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let messages: Vec<Message> = asked
+        .iter()
+        .map(|line| Message::Check(Box::new(question(&line.task, &path))))
+        .collect();
+    let mut errors = Vec::new();
+    context
+        .connect()?
+        .ask_all(messages.into_iter(), |place, answer| {
+            // A daemon that does not know the question finds out when the task comes.
+            match answer {
+                Answer::Error(error) if error.code != ErrorCode::UnknownMessage => {
+                    errors.push(LineError {
+                        line: asked[place].number,
+                        column: 1,
+                        message: error.message,
+                        hint: error.hint,
+                    });
+                }
+                _ => {}
+            }
+        })?;
+    none_wrong(errors)
+}
+
+/// Tasks that the daemon would judge alike.
+fn sort_of_task(task: &TaskQueue) -> String {
+    let program = task.argv.as_ref().and_then(|argv| argv.first());
+    let parts = (
+        &task.worker,
+        program,
+        &task.cwd,
+        &task.env,
+        &task.env_add,
+        &task.env_ref,
+    );
+    format!("{parts:?}")
+}
+
+/// As much of the task as matters for whether it can run: of the environment, where programs are.
+fn question(task: &TaskQueue, path: &str) -> TaskQueue {
+    let own = task.env.is_some() || task.env_ref.is_some();
+    let env = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
+    TaskQueue {
+        command: task.command.clone(),
+        argv: task.argv.clone(),
+        worker: task.worker.clone(),
+        cwd: task.cwd.clone(),
+        env: if own { task.env.clone() } else { Some(env) },
+        env_add: task.env_add.clone(),
+        env_ref: task.env_ref.clone(),
+        ..TaskQueue::default()
+    }
+}
+
+fn none_wrong(errors: Vec<LineError>) -> Result<(), CheckError> {
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(CheckError::Lines(errors))
+    }
+}

@@ -8,6 +8,7 @@ mod lock;
 mod server;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,10 @@ use crate::executor::{ExecutorOptions, ProcessExecutor};
 use crate::journal::{self, JournalError};
 use crate::logging::{self, Destination, LogError};
 use crate::protocol::DaemonInfo;
+
+/// What a shim tells its worker; it must not reach other tasks through a daemon started in there.
+const WORKER_VARIABLES: [&str; 3] =
+    ["WEZTERM_PARALLEL_TASK", "WEZTERM_PARALLEL_ATTEMPT", "WEZTERM_PARALLEL_FOLDER"];
 
 /// How the daemon is started.
 #[derive(Clone, Debug)]
@@ -211,11 +216,11 @@ fn own_program() -> Result<PathBuf, DaemonError> {
     std::env::current_exe().map_err(DaemonError::io("the path of this program"))
 }
 
-/// The environment for tasks that bring none. What is not UTF-8 cannot stand in JSON and is left out.
+/// The environment for tasks that bring none. What is not UTF-8 cannot stand in JSON and is left
+/// out, and so is what says which task a daemon was started from.
 fn own_environment() -> BTreeMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+    let utf8 = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(utf8).filter(|(name, _)| !WORKER_VARIABLES.contains(&name.as_str())).collect()
 }
 
 /// A thousand clients need more files than the usual soft limit of 1,024 allows. The launcher was

@@ -44,7 +44,7 @@ pub(super) struct Checked {
 }
 
 /// An environment that is stored already, or that may have to be.
-enum Environment {
+pub(super) enum Environment {
     Stored(EnvHash, Arc<Variables>),
     New(Variables),
 }
@@ -56,6 +56,14 @@ impl Environment {
             Self::New(variables) => variables,
         }
     }
+}
+
+/// What the checks of a task have found out.
+pub(super) struct Checks {
+    worker: Arc<str>,
+    after: Vec<Dependency>,
+    cwd: Arc<str>,
+    variables: Environment,
 }
 
 /// Everything that judging a task needs.
@@ -76,11 +84,7 @@ impl Acceptor<'_> {
         if let Some(repeat) = self.repeat(&task.id, content)? {
             return Ok(Accepted::Repeat(repeat));
         }
-        let worker = self.worker(&task)?;
-        let after = dependencies(self.store, &task.after)?;
-        let cwd = self.cwd(&task)?;
-        let variables = self.variables(&task)?;
-        self.check_program(&task, &worker, &cwd, &variables)?;
+        let Checks { worker, after, cwd, variables } = self.check(&task)?;
         // Nothing below can fail: what it adds to the store is journaled for certain.
         let (env, environment) = self.store_environment(variables);
         let (key, name) = self.identify(&task.id);
@@ -101,6 +105,16 @@ impl Acceptor<'_> {
             spec,
             environment,
         })
+    }
+
+    /// All that can be wrong with a task but its id. Changes nothing.
+    pub(super) fn check(&mut self, task: &TaskQueue) -> Result<Checks, ErrorAnswer> {
+        let worker = self.worker(task)?;
+        let after = dependencies(self.store, &task.after)?;
+        let cwd = self.cwd(task)?;
+        let variables = self.variables(task)?;
+        self.check_program(task, &worker, &cwd, &variables)?;
+        Ok(Checks { worker, after, cwd, variables })
     }
 
     /// The task that this id already stands for, if the content is the same.

@@ -74,6 +74,11 @@ impl Engine {
         match message {
             Message::TaskQueue(task) => self.queue(now, *task, checked, batch),
             Message::Environment(environment) => Ok(self.store_environment(environment.variables, batch)),
+            Message::Check(task) => {
+                crate::protocol::check_task(&task)?;
+                self.acceptor(now, checked).check(&task)?;
+                Ok(Answer::Changed(Changed::default()))
+            }
             Message::WorkspaceCreate(_) => Err(errors::unsupported("workspaces")),
             Message::ProcessSpawn(_) => Err(errors::unsupported("processes")),
             Message::StatusUpdate(_) => Err(errors::unsupported("status reports by workers")),
@@ -107,15 +112,7 @@ impl Engine {
     }
 
     fn queue(&mut self, now: Tick, task: TaskQueue, checked: &mut Checked, batch: &mut Batch) -> Answered {
-        let mut acceptor = Acceptor {
-            store: &mut self.store,
-            config: &self.config,
-            profiles: &self.profiles,
-            own_environment: &self.environment,
-            checked,
-            now,
-        };
-        let (submission, spec, environment) = match acceptor.accept(task)? {
+        let (submission, spec, environment) = match self.acceptor(now, checked).accept(task)? {
             Accepted::Repeat(key) => return Ok(self.queued(key)),
             Accepted::New {
                 submission,
@@ -143,6 +140,17 @@ impl Engine {
                 self.store.withdraw(key);
                 Err(error)
             }
+        }
+    }
+
+    fn acceptor<'a>(&'a mut self, now: Tick, checked: &'a mut Checked) -> Acceptor<'a> {
+        Acceptor {
+            store: &mut self.store,
+            config: &self.config,
+            profiles: &self.profiles,
+            own_environment: &self.environment,
+            checked,
+            now,
         }
     }
 

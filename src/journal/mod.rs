@@ -40,7 +40,6 @@
 //! Whoever opens the journal makes sure, by the daemon's lock, that nobody else has it open.
 
 mod chain;
-mod check;
 mod error;
 mod frame;
 mod listing;
@@ -55,7 +54,6 @@ mod segment;
 mod snapshot;
 mod storage;
 
-pub use check::check;
 pub use error::JournalError;
 pub use frame::{scan, BadFrame, Frame, Mark, Scan};
 pub use log::{Journal, Lsn, Options};

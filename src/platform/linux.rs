@@ -4,11 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
-<<<<<<< HEAD
-use std::time::Duration;
-=======
 use std::os::unix::fs::MetadataExt;
->>>>>>> exec
+use std::time::Duration;
 
 use rustix::fs::FallocateFlags;
 use rustix::process::{Pid, PidfdFlags};

@@ -22,14 +22,9 @@ use linux as system;
 use macos as system;
 
 pub(crate) use system::{
-<<<<<<< HEAD
-    become_subreaper, children, close_descriptors_from, escaped, has_environment_entry, processes,
-    proportional_bytes, punch_hole, resident_bytes, since_boot, ticks_since_boot, Process,
-=======
     become_subreaper, children, close_descriptors_from, escaped, has_environment_entry,
-    is_this_program, processes, proportional_bytes, punch_hole, resident_bytes, ticks_since_boot,
+    is_this_program, processes, proportional_bytes, punch_hole, resident_bytes, since_boot, ticks_since_boot,
     Process,
->>>>>>> exec
 };
 
 /// What the kernel tells about one process.

@@ -592,7 +592,6 @@ fn any_task() -> impl Strategy<Value = TaskQueue> {
             worker,
             cwd,
             env,
-            env_ref: None,
             env_add,
             workspace,
             label,

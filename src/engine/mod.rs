@@ -253,7 +253,7 @@ impl Engine {
 
     /// How long nothing needs to be done, if nothing happens.
     fn pause(&self) -> Duration {
-        if self.journal.snapshot_in_progress() {
+        if self.journal.snapshot_in_progress() && self.journal_failing.is_none() {
             return Duration::ZERO;
         }
         let now = self.clock.now();

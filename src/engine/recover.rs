@@ -135,6 +135,7 @@ impl Recovered {
     fn forget(&mut self, keys: &[TaskKey]) {
         for key in keys {
             self.strangers.remove(key);
+            self.store.numbers.used(key.0);
             self.scheduler.replay_forget(*key);
             self.store.remove(*key);
         }

@@ -275,6 +275,10 @@ fn check_journal(
         report.ok("journal", "there is none yet");
         return Ok(());
     }
+    // A daemon that starts right now, or runs with another socket, must not write under our hands.
+    let _lock = crate::daemon::lock_data(paths).map_err(|error| {
+        Failure::refused(error.to_string()).hint("wezterm-parallel shutdown, then try again")
+    })?;
     if !repair {
         match journal::check(&folder) {
             Ok(()) => report.ok("journal", folder.display().to_string()),

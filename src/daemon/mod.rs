@@ -108,6 +108,14 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     ended
 }
 
+/// Keeps daemons away from the data folder as long as it is held; for what must not run beside one.
+///
+/// # Errors
+/// `AlreadyRunning` while a daemon has it.
+pub fn lock_data(paths: &Paths) -> Result<impl Sized, DaemonError> {
+    take_lock(&paths.data_lock)
+}
+
 fn take_lock(path: &Path) -> Result<Lock, DaemonError> {
     Lock::take(path).map_err(|error| match error {
         LockError::Held { pid } => DaemonError::AlreadyRunning { pid },

@@ -49,6 +49,7 @@ fn run_attempts(home: &Path) -> io::Result<Duration> {
     let (sender, mut reports) = mpsc::channel(64);
     let options = ExecutorOptions {
         runtime: home.join("run"),
+        lock: home.join("launcher.lock"),
         program: PathBuf::from(env!("CARGO_BIN_EXE_wezterm-parallel")),
     };
     let mut executor = ProcessExecutor::start(options, sender)?;

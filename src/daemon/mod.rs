@@ -51,6 +51,17 @@ pub enum DaemonError {
         /// Its process, if it says so.
         pid: Option<u32>,
     },
+    /// A daemon with another runtime folder (started by cron or sudo, say) has the data folder.
+    #[error(
+        "a daemon with another runtime folder uses {}{}: talk to that one with --socket",
+        .data.display(), .pid.map(|pid| format!(", as process {pid}")).unwrap_or_default()
+    )]
+    DataInUse {
+        /// The data folder.
+        data: PathBuf,
+        /// Its process, if it says so.
+        pid: Option<u32>,
+    },
     /// The config is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -90,7 +101,8 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
         // It fails only for a process that leads a group already, which is as good.
         let _ = rustix::process::setsid();
     }
-    let _locks = [take_lock(&paths.data_lock)?, take_lock(&paths.daemon_lock)?];
+    let _lock = take_lock(&paths.daemon_lock)?;
+    let _data_lock = lock_data(paths)?;
     let loaded = load_config(options)?;
     let destination = if options.detach {
         Destination::Folder(paths.log_dir.clone())
@@ -111,9 +123,12 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
 /// Keeps daemons away from the data folder as long as it is held; for what must not run beside one.
 ///
 /// # Errors
-/// `AlreadyRunning` while a daemon has it.
+/// `DataInUse` while a daemon has it.
 pub fn lock_data(paths: &Paths) -> Result<impl Sized, DaemonError> {
-    take_lock(&paths.data_lock)
+    take_lock(&paths.data_lock).map_err(|error| match error {
+        DaemonError::AlreadyRunning { pid } => DaemonError::DataInUse { data: paths.data.clone(), pid },
+        error => error,
+    })
 }
 
 fn take_lock(path: &Path) -> Result<Lock, DaemonError> {
@@ -183,6 +198,7 @@ fn parts(
     let paths = &options.paths;
     let executor = ExecutorOptions {
         runtime: paths.runtime.clone(),
+        lock: paths.data.join("launcher.lock"),
         program: own_program()?,
     };
     let executor = ProcessExecutor::start(executor, reports).map_err(DaemonError::io("the launcher"))?;

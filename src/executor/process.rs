@@ -31,8 +31,11 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Where and what.
 #[derive(Clone, Debug)]
 pub struct ExecutorOptions {
-    /// The runtime folder, for `launcher.lock` and `shims.sock`.
+    /// The runtime folder, for `shims.sock`.
     pub runtime: PathBuf,
+    /// Held by the launcher as long as it lives. It belongs beside the attempts, so that a daemon
+    /// with another runtime folder waits for it, too.
+    pub lock: PathBuf,
     /// This program, which is also the launcher: `/proc/self/exe` on Linux.
     pub program: PathBuf,
 }
@@ -53,7 +56,7 @@ impl ProcessExecutor {
     /// If the runtime folder cannot be used, the launcher cannot be started, or an earlier one
     /// still runs after ten seconds.
     pub fn start(options: ExecutorOptions, reports: mpsc::Sender<Report>) -> io::Result<Self> {
-        let ExecutorOptions { runtime, program } = options;
+        let ExecutorOptions { runtime, lock, program } = options;
         let runtime = std::path::absolute(runtime)?;
         DirBuilder::new()
             .mode(0o700)
@@ -61,7 +64,7 @@ impl ProcessExecutor {
             .create(&runtime)?;
         let launcher = LauncherOptions {
             program: std::path::absolute(program)?,
-            lock: runtime.join("launcher.lock"),
+            lock: std::path::absolute(lock)?,
             lock_patience: LOCK_PATIENCE,
             pokes: pokes_path(&runtime),
         };

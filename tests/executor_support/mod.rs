@@ -175,7 +175,7 @@ impl Home {
     pub(crate) fn launcher(&self) -> i32 {
         let inode = {
             use std::os::unix::fs::MetadataExt;
-            let lock = self.folder.path().join("run/launcher.lock");
+            let lock = self.folder.path().join("launcher.lock");
             fs::metadata(lock).expect("the lock exists").ino()
         };
         let me = std::process::id().to_string();
@@ -199,6 +199,7 @@ fn start(home: &Path) -> (ProcessExecutor, mpsc::Receiver<Report>) {
     let (sender, reports) = mpsc::channel(REPORTS_MAX);
     let options = ExecutorOptions {
         runtime: home.join("run"),
+        lock: home.join("launcher.lock"),
         program: PathBuf::from(env!("CARGO_BIN_EXE_wezterm-parallel")),
     };
     let executor = ProcessExecutor::start(options, sender).expect("the executor starts");

@@ -1,12 +1,13 @@
 //! One connection: lines in, answers out in the same order, or a stream of events.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{timeout, Instant};
 
 use super::server::{Reload, Settings};
 use crate::engine::Command;
@@ -14,6 +15,10 @@ use crate::protocol::{encode, Answer, End, ErrorAnswer, ErrorCode, Event, LineRe
 
 /// Lines that are handed to the engine together: they share one sync and one wake-up.
 const LINES_MAX: usize = 512;
+
+/// Events that follow each other closely are sent together: a watcher of a thousand short tasks a
+/// second is woken a hundred times, not three thousand. The first one after a pause goes at once.
+const EVENTS_EVERY: Duration = Duration::from_millis(10);
 
 /// What a connection needs of the daemon.
 #[derive(Clone)]
@@ -134,9 +139,13 @@ impl Connection {
         if refused {
             return Ok(());
         }
+        let mut next = Instant::now();
         loop {
             tokio::select! {
-                event = events.recv() => out.send(&gather(event.ok_or(Over::Closed)?, &mut events)).await?,
+                event = next_event(&mut events, next) => {
+                    out.send(&gather(event.ok_or(Over::Closed)?, &mut events)).await?;
+                    next = Instant::now() + EVENTS_EVERY;
+                }
                 batch = lines.next_batch(LINES_MAX) => {
                     let batch = batch?;
                     let refusals: Vec<Answer> = batch.messages.iter().map(|_| Answer::Error(subscribed())).collect();
@@ -162,6 +171,12 @@ impl Connection {
         })])
         .await
     }
+}
+
+/// The next event, not before this moment. Cancel-safe: an event is taken in the last step.
+async fn next_event(events: &mut mpsc::Receiver<Event>, not_before: Instant) -> Option<Event> {
+    tokio::time::sleep_until(not_before).await;
+    events.recv().await
 }
 
 /// An event and those that are there already, as one write.

@@ -5,7 +5,7 @@ use wezterm_parallel_scheduler::{Input, TaskKey, Tick};
 use super::batch::{Batch, Control, Reply};
 use super::{Engine, JOURNAL_GATE};
 use crate::config::parse_signal;
-use crate::executor::{AttemptId, Exit, Launch, Report, StopPlan};
+use crate::executor::{AttemptId, Executor, Exit, Launch, Report, StopPlan};
 use crate::journal::Record;
 use crate::worker::{attempt_folder, Job};
 
@@ -27,10 +27,27 @@ impl Engine {
             all.extend(fresh);
             all
         };
-        match self.journal.commit(&records) {
+        match self.write(&records, batch) {
             Ok(()) => self.journal_works(now, batch),
             Err(error) => self.journal_fails(now, records, &error, batch),
         }
+    }
+
+    /// Writes and syncs. A task that was submitted in an earlier round starts between the two: its
+    /// start is written, which is all that a killed daemon needs, and nobody is promised a start.
+    /// So the disk's latency is not added to each run of a busy slot.
+    fn write(&mut self, records: &[Record], batch: &mut Batch) -> std::io::Result<()> {
+        let promised = |id: &AttemptId| batch.submitted.contains(&id.key);
+        let (late, early): (Vec<AttemptId>, Vec<AttemptId>) = batch.starts.iter().partition(|id| promised(id));
+        let launches: Vec<(AttemptId, Option<Launch>)> = early.into_iter().map(|id| (id, self.launch(id))).collect();
+        let (starts, executor, reports) = (&mut batch.starts, &mut self.executor, &mut self.own_reports);
+        let now = self.clock.now();
+        self.journal.commit_with(records, || {
+            *starts = late;
+            for (id, launch) in launches {
+                reports.extend(start(executor.as_mut(), now, id, launch));
+            }
+        })
     }
 
     fn journal_works(&mut self, now: Tick, batch: &mut Batch) {
@@ -94,7 +111,9 @@ impl Engine {
             self.control(control);
         }
         for id in batch.starts {
-            self.start(id);
+            let launch = self.launch(id);
+            let report = start(self.executor.as_mut(), self.clock.now(), id, launch);
+            self.own_reports.extend(report);
         }
         for Reply { to, answers, .. } in batch.replies {
             // A client that left no longer wants its answer.
@@ -134,27 +153,6 @@ impl Engine {
         };
         if let Err(error) = done {
             tracing::warn!(?control, %error, "an attempt could not be signalled");
-        }
-    }
-
-    fn start(&mut self, id: AttemptId) {
-        let Some(launch) = self.launch(id) else {
-            let why = "its worker profile is not in the config any more: add it again, then retry the task"
-                .to_owned();
-            let now = self.clock.now().0;
-            let exit = Exit {
-                spawn_error: Some(why),
-                started_at_ms: now,
-                ended_at_ms: now,
-                ..Exit::default()
-            };
-            self.own_reports.push(Report::Ended(id, exit));
-            return;
-        };
-        tracing::debug!(task = id.key.0, attempt = id.attempt, "start");
-        if let Err(error) = self.executor.launch(launch) {
-            tracing::warn!(task = id.key.0, attempt = id.attempt, %error, "an attempt could not be launched");
-            self.own_reports.push(Report::NotStarted(id, error.to_string()));
         }
     }
 
@@ -212,6 +210,19 @@ impl Engine {
             }),
         }
     }
+}
+
+/// Starts an attempt; a report if that failed.
+fn start(executor: &mut dyn Executor, now: Tick, id: AttemptId, launch: Option<Launch>) -> Option<Report> {
+    let Some(launch) = launch else {
+        let why = "its worker profile is not in the config any more: add it again, then retry the task".to_owned();
+        let exit = Exit { spawn_error: Some(why), started_at_ms: now.0, ended_at_ms: now.0, ..Exit::default() };
+        return Some(Report::Ended(id, exit));
+    };
+    tracing::debug!(task = id.key.0, attempt = id.attempt, "start");
+    let error = executor.launch(launch).err()?;
+    tracing::warn!(task = id.key.0, attempt = id.attempt, %error, "an attempt could not be launched");
+    Some(Report::NotStarted(id, error.to_string()))
 }
 
 /// The task that a record is about, if it is about one.

@@ -226,7 +226,6 @@ impl Engine {
     ) -> Answer {
         let filter = Filter {
             ids: wanted.ids.clone(),
-            summary_only: wanted.ids.is_empty(),
             ..Filter::default()
         };
         match self

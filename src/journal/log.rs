@@ -68,6 +68,17 @@ impl Journal {
     /// synced length; after a failed sync or cut, the next commit goes to a fresh segment. The
     /// caller keeps its records and may try again.
     pub fn commit(&mut self, records: &[Record]) -> io::Result<()> {
+        self.commit_with(records, || {})
+    }
+
+    /// As [`Journal::commit`], and calls `written` once the records are written but not synced
+    /// yet: from there on the death of this process cannot undo them, only a power loss can.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::commit`]. After a failed write, `written` was not called; after a failed
+    /// sync it was.
+    pub fn commit_with(&mut self, records: &[Record], written: impl FnOnce()) -> io::Result<()> {
         self.collect_snapshot();
         if records.is_empty() {
             return Ok(());
@@ -76,7 +87,7 @@ impl Journal {
         if self.segment.spoiled {
             self.rotate()?;
         }
-        self.segment.append(&self.storage, &self.buffer)?;
+        self.segment.append(&self.storage, &self.buffer, written)?;
         self.last_lsn += records.len() as u64;
         self.move_marker();
         Ok(())

@@ -149,13 +149,21 @@ impl Segment {
         storage.truncate(&self.file, self.synced_bytes)
     }
 
-    /// Appends and syncs. On an error the file is cut back to where it was. After a failed sync
+    /// Appends, calls `written`, and syncs. On an error the file is cut back to where it was. After a failed sync
     /// the kernel may have dropped the pages and forgotten the error, so this file is not
     /// trusted again; neither is one that cannot be cut.
-    pub(super) fn append(&mut self, storage: &Storage, bytes: &[u8]) -> io::Result<()> {
-        let written = storage.write_all_at(&self.file, bytes, self.synced_bytes);
-        let sync_tried = written.is_ok();
-        let done = written.and_then(|()| storage.sync(&self.file));
+    pub(super) fn append(
+        &mut self,
+        storage: &Storage,
+        bytes: &[u8],
+        written: impl FnOnce(),
+    ) -> io::Result<()> {
+        let appended = storage.write_all_at(&self.file, bytes, self.synced_bytes);
+        let sync_tried = appended.is_ok();
+        let done = appended.and_then(|()| {
+            written();
+            storage.sync(&self.file)
+        });
         match done {
             Ok(()) => self.synced_bytes += bytes.len() as u64,
             Err(_) => self.spoiled = self.cut(storage).is_err() || sync_tried,

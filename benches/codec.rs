@@ -1,9 +1,6 @@
 //! How fast lines are read and answers written; the goals are 300,000 `TaskQueue` lines a second
 //! decoded, and a client that is no bottleneck at 150,000 tasks a second.
-#![allow(
-    missing_docs,
-    reason = "criterion's macros make undocumented functions"
-)]
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -38,12 +35,7 @@ fn small() -> TaskQueue {
 
 /// As `queue` sends it: with the caller's whole environment.
 fn with_environment() -> TaskQueue {
-    let variable = |n: usize| {
-        (
-            format!("VARIABLE_{n}"),
-            "/usr/local/bin:/usr/bin".to_owned(),
-        )
-    };
+    let variable = |n: usize| (format!("VARIABLE_{n}"), "/usr/local/bin:/usr/bin".to_owned());
     TaskQueue {
         env: Some((0..40).map(variable).collect::<BTreeMap<_, _>>()),
         ..small()
@@ -56,10 +48,7 @@ fn decoding(criterion: &mut Criterion) {
     for (name, line) in [
         ("small", line(small())),
         ("with environment", line(with_environment())),
-        (
-            "unknown field",
-            b"{\"TaskQueue\":{\"comand\":\"true\"}}".to_vec(),
-        ),
+        ("unknown field", b"{\"TaskQueue\":{\"comand\":\"true\"}}".to_vec()),
     ] {
         group.bench_function(name, |bencher| bencher.iter(|| decode(black_box(&line))));
     }
@@ -132,10 +121,7 @@ fn serve(stream: &UnixStream) {
     let mut lines = BufReader::new(stream);
     let mut line = Vec::new();
     let mut answer = Vec::new();
-    while lines
-        .read_until(b'\n', &mut line)
-        .is_ok_and(|count| count > 0)
-    {
+    while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
         drop(black_box(decode(line.trim_ascii())));
         line.clear();
         answer.clear();

@@ -28,7 +28,11 @@ fn next_random(seed: &mut u64) -> u64 {
 /// folder, notes its run, and gives the lock back.
 fn task(home: &Home, name: &str, number: u64) -> TaskQueue {
     let ledger = home.path().join("ledger").display().to_string();
-    let work = if number % 7 == 0 { "sleep 0.2" } else { ":" };
+    let work = if number.is_multiple_of(7) {
+        "sleep 0.2"
+    } else {
+        ":"
+    };
     let script = format!(
         "mkdir {ledger}/{name}.lock || echo {name} >>{ledger}/twice; echo begin {name}; {work}; echo run >>{ledger}/{name}.runs; echo end {name}; rmdir {ledger}/{name}.lock"
     );

@@ -28,8 +28,11 @@ use crate::logging::{self, Destination, LogError};
 use crate::protocol::DaemonInfo;
 
 /// What a shim tells its worker; it must not reach other tasks through a daemon started in there.
-const WORKER_VARIABLES: [&str; 3] =
-    ["WEZTERM_PARALLEL_TASK", "WEZTERM_PARALLEL_ATTEMPT", "WEZTERM_PARALLEL_FOLDER"];
+const WORKER_VARIABLES: [&str; 3] = [
+    "WEZTERM_PARALLEL_TASK",
+    "WEZTERM_PARALLEL_ATTEMPT",
+    "WEZTERM_PARALLEL_FOLDER",
+];
 
 /// How the daemon is started.
 #[derive(Clone, Debug)]
@@ -126,7 +129,10 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
 /// `DataInUse` while a daemon has it.
 pub fn lock_data(paths: &Paths) -> Result<impl Sized, DaemonError> {
     take_lock(&paths.data_lock).map_err(|error| match error {
-        DaemonError::AlreadyRunning { pid } => DaemonError::DataInUse { data: paths.data.clone(), pid },
+        DaemonError::AlreadyRunning { pid } => DaemonError::DataInUse {
+            data: paths.data.clone(),
+            pid,
+        },
         error => error,
     })
 }
@@ -171,7 +177,7 @@ fn serve(
     let runtime = runtime.map_err(DaemonError::io("the server's runtime"))?;
     runtime.block_on(async {
         tokio::spawn(obey_signals(commands_tx.clone(), Arc::clone(&reload)));
-        server::serve(listener, commands_tx, settings, reload, ended_rx).await
+        server::serve(listener, commands_tx, settings, reload, ended_rx).await;
     });
     match engine.join() {
         Ok(ended) => ended,
@@ -243,8 +249,12 @@ fn own_program() -> Result<PathBuf, DaemonError> {
 /// The environment for tasks that bring none. What is not UTF-8 cannot stand in JSON and is left
 /// out, and so is what says which task a daemon was started from.
 fn own_environment() -> BTreeMap<String, String> {
-    let utf8 = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    std::env::vars_os().filter_map(utf8).filter(|(name, _)| !WORKER_VARIABLES.contains(&name.as_str())).collect()
+    let utf8 =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os()
+        .filter_map(utf8)
+        .filter(|(name, _)| !WORKER_VARIABLES.contains(&name.as_str()))
+        .collect()
 }
 
 /// A thousand clients need more files than the usual soft limit of 1,024 allows. The launcher was

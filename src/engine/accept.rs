@@ -27,9 +27,9 @@ pub(super) enum Accepted {
     /// A new one. If its environment is new, its record comes first.
     New {
         /// For the scheduler.
-        submission: Submission,
+        submission: Box<Submission>,
         /// For the store.
-        spec: Spec,
+        spec: Box<Spec>,
         /// The environment to journal first.
         environment: Option<Record>,
     },
@@ -84,12 +84,17 @@ impl Acceptor<'_> {
         if let Some(repeat) = self.repeat(&task.id, content)? {
             return Ok(Accepted::Repeat(repeat));
         }
-        let Checks { worker, after, cwd, variables } = self.check(&task)?;
+        let Checks {
+            worker,
+            after,
+            cwd,
+            variables,
+        } = self.check(&task)?;
         // Nothing below can fail: what it adds to the store is journaled for certain.
         let (env, environment) = self.store_environment(variables);
         let (key, name) = self.identify(&task.id);
-        let submission = self.submission(key, &task, worker, after);
-        let spec = Spec {
+        let submission = Box::new(self.submission(key, &task, worker, after));
+        let spec = Box::new(Spec {
             name,
             command: task.command.map(String::into_boxed_str),
             argv: task.argv.map(Vec::into_boxed_slice),
@@ -99,7 +104,7 @@ impl Acceptor<'_> {
             timeout_ms: task.timeout_ms.filter(|ms| *ms > 0),
             stdin: task.stdin.map(String::into_boxed_str),
             content,
-        };
+        });
         Ok(Accepted::New {
             submission,
             spec,
@@ -114,7 +119,12 @@ impl Acceptor<'_> {
         let cwd = self.cwd(task)?;
         let variables = self.variables(task)?;
         self.check_program(task, &worker, &cwd, &variables)?;
-        Ok(Checks { worker, after, cwd, variables })
+        Ok(Checks {
+            worker,
+            after,
+            cwd,
+            variables,
+        })
     }
 
     /// The task that this id already stands for, if the content is the same.

@@ -7,6 +7,7 @@
 
 mod accept;
 mod batch;
+mod changes;
 mod clock;
 mod environments;
 mod errors;

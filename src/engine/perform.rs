@@ -38,8 +38,10 @@ impl Engine {
     /// So the disk's latency is not added to each run of a busy slot.
     fn write(&mut self, records: &[Record], batch: &mut Batch) -> std::io::Result<()> {
         let promised = |id: &AttemptId| batch.submitted.contains(&id.key);
-        let (late, early): (Vec<AttemptId>, Vec<AttemptId>) = batch.starts.iter().partition(|id| promised(id));
-        let launches: Vec<(AttemptId, Option<Launch>)> = early.into_iter().map(|id| (id, self.launch(id))).collect();
+        let (late, early): (Vec<AttemptId>, Vec<AttemptId>) =
+            batch.starts.iter().partition(|id| promised(id));
+        let launches: Vec<(AttemptId, Option<Launch>)> =
+            early.into_iter().map(|id| (id, self.launch(id))).collect();
         let (starts, executor, reports) = (&mut batch.starts, &mut self.executor, &mut self.own_reports);
         let now = self.clock.now();
         self.journal.commit_with(records, || {
@@ -93,11 +95,7 @@ impl Engine {
     fn withdraw(&mut self, now: Tick, key: TaskKey) {
         // It may have ended in the same round (a dependency that can no longer hold): removal needs an end.
         let mut ended = Batch::default();
-        if self
-            .scheduler
-            .state(key)
-            .is_some_and(|state| !state.is_end())
-        {
+        if self.scheduler.state(key).is_some_and(|state| !state.is_end()) {
             self.feed(now, Input::Cancel(key), &mut ended);
         }
         self.feed(now, Input::Forget(key), &mut ended);
@@ -215,8 +213,14 @@ impl Engine {
 /// Starts an attempt; a report if that failed.
 fn start(executor: &mut dyn Executor, now: Tick, id: AttemptId, launch: Option<Launch>) -> Option<Report> {
     let Some(launch) = launch else {
-        let why = "its worker profile is not in the config any more: add it again, then retry the task".to_owned();
-        let exit = Exit { spawn_error: Some(why), started_at_ms: now.0, ended_at_ms: now.0, ..Exit::default() };
+        let why =
+            "its worker profile is not in the config any more: add it again, then retry the task".to_owned();
+        let exit = Exit {
+            spawn_error: Some(why),
+            started_at_ms: now.0,
+            ended_at_ms: now.0,
+            ..Exit::default()
+        };
         return Some(Report::Ended(id, exit));
     };
     tracing::debug!(task = id.key.0, attempt = id.attempt, "start");

@@ -56,12 +56,13 @@ impl ProcessExecutor {
     /// If the runtime folder cannot be used, the launcher cannot be started, or an earlier one
     /// still runs after ten seconds.
     pub fn start(options: ExecutorOptions, reports: mpsc::Sender<Report>) -> io::Result<Self> {
-        let ExecutorOptions { runtime, lock, program } = options;
+        let ExecutorOptions {
+            runtime,
+            lock,
+            program,
+        } = options;
         let runtime = std::path::absolute(runtime)?;
-        DirBuilder::new()
-            .mode(0o700)
-            .recursive(true)
-            .create(&runtime)?;
+        DirBuilder::new().mode(0o700).recursive(true).create(&runtime)?;
         let launcher = LauncherOptions {
             program: std::path::absolute(program)?,
             lock: std::path::absolute(lock)?,

@@ -205,10 +205,7 @@ impl Journal {
         self.with_writer(SnapshotWriter::finish)
     }
 
-    fn with_writer(
-        &mut self,
-        step: impl FnOnce(&mut SnapshotWriter) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn with_writer(&mut self, step: impl FnOnce(&mut SnapshotWriter) -> io::Result<()>) -> io::Result<()> {
         let Some(writer) = &mut self.writer else {
             return Err(io::Error::other("no snapshot is in progress"));
         };

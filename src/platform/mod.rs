@@ -22,9 +22,8 @@ use linux as system;
 use macos as system;
 
 pub(crate) use system::{
-    become_subreaper, children, close_descriptors_from, escaped, has_environment_entry,
-    is_this_program, processes, proportional_bytes, punch_hole, resident_bytes, since_boot, ticks_since_boot,
-    Process,
+    become_subreaper, children, close_descriptors_from, escaped, has_environment_entry, is_this_program,
+    processes, proportional_bytes, punch_hole, resident_bytes, since_boot, ticks_since_boot, Process,
 };
 
 /// What the kernel tells about one process.

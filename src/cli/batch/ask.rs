@@ -48,10 +48,7 @@ pub(super) fn check_known(context: &Context, lines: &[Line]) -> Result<(), Check
             wanted.remove(id.as_str());
         }
     }
-    let mut errors: Vec<LineError> = wanted
-        .into_iter()
-        .map(|(id, line)| unknown(id, line))
-        .collect();
+    let mut errors: Vec<LineError> = wanted.into_iter().map(|(id, line)| unknown(id, line)).collect();
     errors.sort_by_key(|error| error.line);
     none_wrong(errors)
 }

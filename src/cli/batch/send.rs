@@ -135,12 +135,7 @@ impl Delivery {
         })
     }
 
-    fn reconnect(
-        &self,
-        context: &Context,
-        error: ClientError,
-        deadline: Instant,
-    ) -> Result<Client, Failure> {
+    fn reconnect(&self, context: &Context, error: ClientError, deadline: Instant) -> Result<Client, Failure> {
         let mut last: Failure = error.into();
         while Instant::now() < deadline {
             std::thread::sleep(RECONNECT_EVERY);
@@ -150,10 +145,7 @@ impl Delivery {
             }
         }
         let (done, all) = (self.answered, self.messages.len());
-        last.message = format!(
-            "{}; {done} of {all} tasks are queued for certain",
-            last.message
-        );
+        last.message = format!("{}; {done} of {all} tasks are queued for certain", last.message);
         Err(last)
     }
 
@@ -167,10 +159,7 @@ impl Delivery {
         failure.message = format!("{name}:{line}: {}", failure.message);
         if self.refused.len() > 1 {
             let more = self.refused.len() - 1;
-            failure.message = format!(
-                "{}\n       … and {more} more lines were refused",
-                failure.message
-            );
+            failure.message = format!("{}\n       … and {more} more lines were refused", failure.message);
         }
         let queued = format!("{queued} of {} tasks were queued", self.messages.len());
         failure.hint = if failure.hint.is_empty() {

@@ -1,0 +1,237 @@
+//! Requests that change tasks: cancel, retry, hold, pause, edit, clean.
+
+use wezterm_parallel_scheduler::{Edit, Input, Refusal, State, TaskKey, Tick};
+
+use super::accept::dependencies;
+use super::batch::Batch;
+use super::requests::Answered;
+use super::{errors, Engine};
+use crate::config::parse_signal;
+use crate::executor::StopPlan;
+use crate::journal::Record;
+use crate::protocol::{Answer, Cancel, Changed, Clean, EditTask, ErrorAnswer, ErrorCode, Ids, Retry};
+
+impl Engine {
+    /// The same input for several tasks: all are checked before the first is changed.
+    pub(super) fn each(
+        &mut self,
+        now: Tick,
+        ids: &[String],
+        batch: &mut Batch,
+        input: impl Fn(State, TaskKey) -> Result<Input, &'static str>,
+    ) -> Answered {
+        if ids.is_empty() {
+            return Err(errors::invalid(
+                "no ids are given".to_owned(),
+                "name at least one task",
+            ));
+        }
+        let mut inputs = Vec::with_capacity(ids.len());
+        for key in self.find_all(ids)? {
+            let state = self
+                .scheduler
+                .state(key)
+                .ok_or_else(|| errors::unknown_task(&self.store.id(key)))?;
+            let wrong = |needs: &str| {
+                let message = format!(
+                    "task '{}' is {}, but must be {needs}",
+                    self.store.id(key),
+                    state.name()
+                );
+                ErrorAnswer {
+                    code: ErrorCode::WrongState,
+                    message,
+                    hint: "nothing was changed".to_owned(),
+                }
+            };
+            inputs.push(input(state, key).map_err(wrong)?);
+        }
+        for input in inputs {
+            // A refusal here comes from an earlier one of the same request: a task that was named
+            // twice, or one that was skipped because the task before it was cancelled.
+            match self.scheduler.apply(now, input) {
+                Ok(actions) => self.absorb(now, actions, batch),
+                Err(refusal) => tracing::debug!(%refusal, "an id of a request needed no change any more"),
+            }
+        }
+        Ok(Answer::Changed(Changed { ids: ids.to_vec() }))
+    }
+
+    pub(super) fn cancel(&mut self, now: Tick, cancel: &Cancel, batch: &mut Batch) -> Answered {
+        let signal = match &cancel.signal {
+            Some(name) => Some(parse_signal(name).ok_or_else(|| {
+                errors::invalid(
+                    format!("there is no signal '{name}'"),
+                    "give a name such as INT, TERM, HUP, KILL, or a number",
+                )
+            })?),
+            None => None,
+        };
+        for key in self.find_all(&cancel.ids)? {
+            let active = self.scheduler.state(key).is_some_and(State::is_active);
+            if active && (signal.is_some() || cancel.grace_ms.is_some()) {
+                let usual = self.stop_plan(key);
+                let grace_ms = cancel.grace_ms.unwrap_or(usual.grace_ms);
+                self.stop_plans.insert(
+                    key,
+                    StopPlan {
+                        signal: signal.unwrap_or(usual.signal),
+                        grace_ms,
+                    },
+                );
+            }
+        }
+        self.each(now, &cancel.ids, batch, |state, key| {
+            if state.is_end() {
+                Err("waiting or running")
+            } else {
+                Ok(Input::Cancel(key))
+            }
+        })
+    }
+
+    pub(super) fn retry(&mut self, now: Tick, retry: &Retry, batch: &mut Batch) -> Answered {
+        let mut ids = retry.ids.clone();
+        if retry.all_failed {
+            let failed =
+                |key: TaskKey| matches!(self.scheduler.state(key), Some(State::Failed | State::Lost));
+            ids.extend(
+                self.store
+                    .ended()
+                    .filter(|(_, key)| failed(*key))
+                    .map(|(_, key)| self.store.id(key)),
+            );
+            if ids.is_empty() {
+                return Ok(Answer::Changed(Changed::default()));
+            }
+        }
+        self.each(now, &ids, batch, |state, key| {
+            if state.is_end() {
+                Ok(Input::Revive(key))
+            } else {
+                Err("over")
+            }
+        })
+    }
+
+    pub(super) fn pause_or_resume(
+        &mut self,
+        now: Tick,
+        ids: Ids,
+        pause: bool,
+        batch: &mut Batch,
+    ) -> Answered {
+        if !ids.ids.is_empty() {
+            return self.each(now, &ids.ids, batch, |state, key| match (pause, state) {
+                (true, State::Running) => Ok(Input::Suspend(key)),
+                (true, state) if !state.is_active() && !state.is_end() => Ok(Input::Hold(key)),
+                (false, State::Paused) => Ok(Input::Continue(key)),
+                (false, State::Held) => Ok(Input::Release(key)),
+                (true, _) => Err("running or waiting for its turn"),
+                (false, _) => Err("paused or held"),
+            });
+        }
+        let workspace = ids.workspace.map(|name| self.store.intern(&name));
+        batch.records.push(Record::Paused {
+            workspace: workspace.clone(),
+            paused: pause,
+        });
+        let input = if pause {
+            Input::Pause(workspace)
+        } else {
+            Input::Resume(workspace)
+        };
+        self.feed(now, input, batch);
+        Ok(Answer::Changed(Changed::default()))
+    }
+
+    pub(super) fn edit(&mut self, now: Tick, edit: EditTask, batch: &mut Batch) -> Answered {
+        let key = self.find(&edit.id)?;
+        let state = self
+            .scheduler
+            .state(key)
+            .ok_or_else(|| errors::unknown_task(&edit.id))?;
+        if state.is_end() || (edit.command.is_some() && state.is_active()) {
+            let refusal = Refusal::WrongState(key, state);
+            return Err(errors::refusal(&refusal, |key| self.store.id(key)));
+        }
+        if edit
+            .command
+            .as_deref()
+            .is_some_and(|command| command.is_empty() || command.contains('\0'))
+        {
+            return Err(errors::invalid(
+                "field 'command' is empty or has a NUL".to_owned(),
+                "give a command",
+            ));
+        }
+        let changes = Edit {
+            priority: edit.priority,
+            after: edit
+                .after
+                .as_deref()
+                .map(|after| dependencies(&self.store, after))
+                .transpose()?,
+            not_before: edit
+                .delay_ms
+                .map(|ms| now.plus_ms(ms))
+                .or(edit.not_before_ms.map(Tick)),
+            max_retries: edit.retries,
+        };
+        if changes != Edit::default() {
+            let refused = self.scheduler.apply(now, Input::Edit(key, changes));
+            let actions = refused.map_err(|refusal| errors::refusal(&refusal, |key| self.store.id(key)))?;
+            self.absorb(now, actions, batch);
+        }
+        self.respecify(key, &edit, batch);
+        Ok(Answer::Changed(Changed { ids: vec![edit.id] }))
+    }
+
+    /// The values that the scheduler does not know.
+    fn respecify(&mut self, key: TaskKey, edit: &EditTask, batch: &mut Batch) {
+        let Some(entry) = self.store.get(key) else { return };
+        let mut spec = entry.spec.clone();
+        if let Some(label) = &edit.label {
+            spec.label = Some(label.as_str())
+                .filter(|label| !label.is_empty())
+                .map(Into::into);
+        }
+        if let Some(timeout) = edit.timeout_ms {
+            spec.timeout_ms = Some(timeout).filter(|ms| *ms > 0);
+        }
+        if let Some(command) = &edit.command {
+            spec.command = Some(command.as_str().into());
+            spec.argv = None;
+        }
+        if spec != entry.spec {
+            batch.records.push(Record::Respecified {
+                key,
+                spec: Box::new(spec.clone()),
+            });
+            batch.touched.push(key);
+            self.store.respecify(key, spec);
+        }
+    }
+
+    pub(super) fn clean(&mut self, now: Tick, clean: &Clean, batch: &mut Batch) -> Answered {
+        let wanted = self.find_all(&clean.ids)?;
+        let running = wanted
+            .iter()
+            .find(|key| self.scheduler.state(**key).is_some_and(|state| !state.is_end()));
+        if let Some((key, state)) = running.and_then(|key| Some((*key, self.scheduler.state(*key)?))) {
+            let refusal = Refusal::WrongState(key, state);
+            return Err(errors::refusal(&refusal, |key| self.store.id(key)));
+        }
+        let old_enough = |at: Tick| clean.older_than_ms.is_none_or(|ms| now.ms_since(at) >= ms);
+        let right =
+            |key: TaskKey| !clean.succeeded_only || self.scheduler.state(key) == Some(State::Succeeded);
+        let keys: Vec<TaskKey> = self
+            .store
+            .ended()
+            .filter(|(at, key)| old_enough(*at) && right(*key) && (wanted.is_empty() || wanted.contains(key)))
+            .map(|(_, key)| key)
+            .collect();
+        let ids = self.remove(now, &keys, batch);
+        Ok(Answer::Changed(Changed { ids }))
+    }
+}

@@ -28,7 +28,7 @@ const OWN_VARIABLES: [&str; 3] = [
                   wezterm-parallel queue 'make test && make doc'\n  \
                   wezterm-parallel queue -p high --timeout 1h -- cargo test --workspace\n  \
                   wezterm-parallel queue --after build:success --label nightly ./deploy\n  \
-                  wezterm-parallel queue --worker claude - < prompt.md"
+                  wezterm-parallel queue - < nightly.sh"
 )]
 pub(crate) struct QueueArgs {
     /// A shell line, or what else the worker takes; `-` reads it from stdin

@@ -168,6 +168,12 @@ fn check_where(task: &TaskQueue) -> Checked {
     if let Some(workspace) = task.workspace.as_deref().filter(|name| !name.is_empty()) {
         check_name("workspace", workspace)?;
     }
+    if task.env.is_some() && task.env_ref.is_some() {
+        return Err(invalid(
+            "the task has both `env` and `env_ref`",
+            "give it one of them; `env_add` adds to either",
+        ));
+    }
     let env = task.env.iter().flatten();
     env.map(|variable| ("env", variable))
         .chain(task.env_add.iter().map(|variable| ("env_add", variable)))

@@ -129,6 +129,8 @@ pub struct Engine {
     own_reports: Vec<Report>,
     /// Records that could not be written, in order; they come before any newer one.
     unwritten: Vec<crate::journal::Record>,
+    /// Ids whose removal could not be written yet: their folders stay as long.
+    unwritten_removals: Vec<String>,
     /// Stops with a signal or grace time of their own.
     stop_plans: std::collections::HashMap<wezterm_parallel_scheduler::TaskKey, crate::executor::StopPlan>,
     journal_failing: Option<String>,
@@ -182,6 +184,7 @@ impl Engine {
             watchers: Watchers::default(),
             own_reports: Vec::new(),
             unwritten: Vec::new(),
+            unwritten_removals: Vec::new(),
             stop_plans: std::collections::HashMap::new(),
             journal_failing: None,
             ending: None,
@@ -253,7 +256,7 @@ impl Engine {
 
     /// How long nothing needs to be done, if nothing happens.
     fn pause(&self) -> Duration {
-        if self.journal.snapshot_in_progress() {
+        if self.journal_failing.is_none() && self.journal.snapshot_in_progress() {
             return Duration::ZERO;
         }
         let now = self.clock.now();

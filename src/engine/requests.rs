@@ -9,7 +9,7 @@ use crate::config::parse_signal;
 use crate::executor::StopPlan;
 use crate::journal::Record;
 use crate::protocol::{
-    Answer, Cancel, Changed, Clean, EditTask, EnvironmentStored, ErrorAnswer, Event, Filter, Ids, Message,
+    self, Answer, Cancel, Changed, Clean, EditTask, EnvironmentStored, ErrorAnswer, Event, Filter, Ids, Message,
     Reserved, Retry, StatusAnswer, StatusUpdate, Subscribe, TaskQueue,
 };
 
@@ -30,12 +30,13 @@ impl Engine {
         batch: &mut Batch,
     ) {
         let written = batch.records.len();
+        let is_cancel = matches!(message, Ok(Message::Cancel(_)));
         let answered = message.and_then(|message| {
             self.allow(&message)?;
             self.dispatch(now, message, checked, batch)
         });
-        // While the journal fails, only a cancel gets here with records: it takes effect all the same.
-        if batch.records.len() > written && self.journal_failing.is_none() {
+        // A cancel takes effect even if it cannot be written, so it is not answered with a refusal.
+        if batch.records.len() > written && !is_cancel {
             reply.durable.push(reply.answers.len());
         }
         reply.answers.push(answered.unwrap_or_else(Answer::Error));
@@ -286,23 +287,33 @@ impl Engine {
             None => None,
         };
         let keys = self.find_all(&cancel.ids)?;
-        if signal.is_some() || cancel.grace_ms.is_some() {
-            for key in keys {
-                let usual = self.stop_plan(key);
-                let plan = StopPlan {
-                    signal: signal.unwrap_or(usual.signal),
-                    grace_ms: cancel.grace_ms.unwrap_or(usual.grace_ms),
-                };
-                self.stop_plans.insert(key, plan);
-            }
-        }
-        self.each(now, &cancel.ids, batch, |state, key| {
+        let answer = self.each(now, &cancel.ids, batch, |state, key| {
             if state.is_end() {
                 Err("waiting or running")
             } else {
                 Ok(Input::Cancel(key))
             }
-        })
+        })?;
+        for key in keys {
+            self.plan_stop(key, signal, cancel.grace_ms);
+        }
+        Ok(answer)
+    }
+
+    /// Notes how a task is stopped that is being cancelled. The newest wish counts, and only for
+    /// this run: what does not run, or was refused, must leave no plan to a later one.
+    fn plan_stop(&mut self, key: TaskKey, signal: Option<i32>, grace_ms: Option<u64>) {
+        let runs = self.scheduler.state(key).is_some_and(|state| state.is_active());
+        if !runs || (signal.is_none() && grace_ms.is_none()) {
+            self.stop_plans.remove(&key);
+            return;
+        }
+        let usual = self.stop_plan(key);
+        let plan = StopPlan {
+            signal: signal.unwrap_or(usual.signal),
+            grace_ms: grace_ms.unwrap_or(usual.grace_ms),
+        };
+        self.stop_plans.insert(key, plan);
     }
 
     fn retry(&mut self, now: Tick, retry: &Retry, batch: &mut Batch) -> Answered {
@@ -355,6 +366,7 @@ impl Engine {
     }
 
     fn edit(&mut self, now: Tick, edit: EditTask, batch: &mut Batch) -> Answered {
+        protocol::check_edit(&edit)?;
         let key = self.find(&edit.id)?;
         let state = self
             .scheduler
@@ -363,16 +375,6 @@ impl Engine {
         if state.is_end() || (edit.command.is_some() && state.is_active()) {
             let refusal = wezterm_parallel_scheduler::Refusal::WrongState(key, state);
             return Err(errors::refusal(&refusal, |key| self.store.id(key)));
-        }
-        if edit
-            .command
-            .as_deref()
-            .is_some_and(|command| command.is_empty() || command.contains('\0'))
-        {
-            return Err(errors::invalid(
-                "field 'command' is empty or has a NUL".to_owned(),
-                "give a command",
-            ));
         }
         let changes = Edit {
             priority: edit.priority,

@@ -139,8 +139,12 @@ impl Engine {
 
     /// Begins a snapshot when it is time, or makes its next chunk.
     fn snapshot_step(&mut self, now: Tick) -> std::io::Result<()> {
+        if self.journal_failing.is_some() {
+            // What is in memory is not all in the journal now, and an image must not be ahead of it.
+            return Ok(());
+        }
         let Some((from, last)) = self.upkeep.snapshot else {
-            if self.journal_failing.is_none() && self.journal.wants_snapshot() {
+            if self.journal.wants_snapshot() {
                 self.store.environments.clean_up();
                 self.journal.begin_snapshot(self.snapshot_state(now))?;
                 let last = TaskKey(self.store.numbers.next());

@@ -1,12 +1,16 @@
 //! A home of its own for each test: own folders, own socket, the real binary, the real daemon.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
+#[cfg(target_os = "linux")]
+pub mod process;
+pub mod wire;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use wezterm_parallel::client::Client;
-use wezterm_parallel::protocol::{Answer, Filter, Message, OneTask, TaskQueue, TaskView};
+use wezterm_parallel::protocol::{Answer, Filter, Message, OneTask, Summary, TaskQueue, TaskView};
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_wezterm-parallel");
@@ -147,6 +151,29 @@ impl Home {
             Ok(Answer::Status(status)) => status.tasks,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The queue in numbers.
+    pub fn summary(&self) -> Summary {
+        let filter = Filter {
+            summary_only: true,
+            ..Filter::default()
+        };
+        match self.client().ask(&Message::Status(filter)) {
+            Ok(Answer::Status(status)) => status.summary,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits until nothing is left to do. Asks for numbers only: the tasks may be many.
+    pub fn wait_idle(&self) {
+        wait_for("all tasks to end", || {
+            let states = self.summary().states;
+            let open = ["queued", "running", "delayed", "blocked", "paused"];
+            open.iter()
+                .all(|state| states.get(*state) == Some(&0))
+                .then_some(())
+        });
     }
 
     /// Queues a shell command.

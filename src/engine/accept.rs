@@ -21,6 +21,10 @@ const RETRY_DELAY_MS: u64 = 1_000;
 const RETRY_MAX_DELAY_MS: u64 = 5 * 60 * 1_000;
 
 /// A task that may be queued.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment, one at a time, and nearly all are new"
+)]
 pub(super) enum Accepted {
     /// The same task is there already.
     Repeat(TaskKey),

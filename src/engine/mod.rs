@@ -362,3 +362,6 @@ fn limits(config: &Config) -> Limits {
         jitter_seed: config.scheduler.jitter_seed,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,11 +89,7 @@ impl Engine {
     fn withdraw(&mut self, now: Tick, key: TaskKey) {
         // It may have ended in the same round (a dependency that can no longer hold): removal needs an end.
         let mut ended = Batch::default();
-        if self
-            .scheduler
-            .state(key)
-            .is_some_and(|state| !state.is_end())
-        {
+        if self.scheduler.state(key).is_some_and(|state| !state.is_end()) {
             self.feed(now, Input::Cancel(key), &mut ended);
         }
         self.feed(now, Input::Forget(key), &mut ended);

@@ -151,10 +151,10 @@ impl Engine {
                 Action::Start { key, attempt, .. } => batch.starts.push(AttemptId { key, attempt }),
                 Action::Stop(key, attempt) => batch.controls.push(Control::Stop(AttemptId { key, attempt })),
                 Action::Suspend(key, attempt) => {
-                    batch.controls.push(Control::Suspend(AttemptId { key, attempt }))
+                    batch.controls.push(Control::Suspend(AttemptId { key, attempt }));
                 }
                 Action::Continue(key, attempt) => {
-                    batch.controls.push(Control::Resume(AttemptId { key, attempt }))
+                    batch.controls.push(Control::Resume(AttemptId { key, attempt }));
                 }
             }
         }

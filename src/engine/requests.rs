@@ -9,8 +9,8 @@ use crate::config::parse_signal;
 use crate::executor::StopPlan;
 use crate::journal::Record;
 use crate::protocol::{
-    self, Answer, Cancel, Changed, Clean, EditTask, EnvironmentStored, ErrorAnswer, Event, Filter, Ids, Message,
-    Reserved, Retry, StatusAnswer, StatusUpdate, Subscribe, TaskQueue,
+    self, Answer, Cancel, Changed, Clean, EditTask, EnvironmentStored, ErrorAnswer, Event, Filter, Ids,
+    Message, Reserved, Retry, StatusAnswer, StatusUpdate, Subscribe, TaskQueue,
 };
 
 /// Numbers that one request may set aside.
@@ -57,7 +57,7 @@ impl Engine {
             return Ok(());
         }
         if self.ending.is_some() {
-            return Err(errors::shutting_down());
+            return Err(ErrorAnswer::shutting_down());
         }
         match &self.journal_failing {
             Some(why) => Err(journal_failed(why)),
@@ -174,10 +174,7 @@ impl Engine {
 
     fn status(&self, now: Tick, filter: &Filter) -> Answered {
         for state in &filter.states {
-            if !State::ALL
-                .iter()
-                .any(|known| known.name() == state)
-            {
+            if !State::ALL.iter().any(|known| known.name() == state) {
                 let known: Vec<&str> = State::ALL.iter().map(|known| known.name()).collect();
                 return Err(errors::invalid(
                     format!("there is no state '{state}'"),
@@ -303,7 +300,7 @@ impl Engine {
     /// Notes how a task is stopped that is being cancelled. The newest wish counts, and only for
     /// this run: what does not run, or was refused, must leave no plan to a later one.
     fn plan_stop(&mut self, key: TaskKey, signal: Option<i32>, grace_ms: Option<u64>) {
-        let runs = self.scheduler.state(key).is_some_and(|state| state.is_active());
+        let runs = self.scheduler.state(key).is_some_and(State::is_active);
         if !runs || (signal.is_none() && grace_ms.is_none()) {
             self.stop_plans.remove(&key);
             return;
@@ -448,7 +445,7 @@ impl Engine {
 
     fn reserve(&mut self, count: u64, batch: &mut Batch) -> Answered {
         if count == 0 || count > RESERVE_MAX {
-            let message = format!("field 'count' is {count}, but must be 1 to {RESERVE_MAX}");
+            let message = format!("`count` is {count}, but must be 1 to {RESERVE_MAX}");
             return Err(errors::invalid(message, "reserve in several steps"));
         }
         let (first, last) = self.store.numbers.peek(count);

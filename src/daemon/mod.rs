@@ -114,7 +114,10 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     // Whoever comes next makes its own; a stale one would only cost it a failed connect.
     let _ = std::fs::remove_file(&paths.socket);
     match &ended {
-        Ok(()) => tracing::info!("the daemon ends; workers go on"),
+        Ok(()) => {
+            tracing::info!("the daemon ends; workers go on");
+            server::turn_away(&waiting, &ErrorAnswer::shutting_down());
+        }
         Err(error) => server::turn_away(&waiting, &refusal(error)),
     }
     ended
@@ -170,7 +173,7 @@ fn serve(
     let runtime = runtime.map_err(DaemonError::io("the server's runtime"))?;
     runtime.block_on(async {
         tokio::spawn(obey_signals(commands_tx.clone(), Arc::clone(&reload)));
-        server::serve(listener, commands_tx, settings, reload, ended_rx).await
+        server::serve(listener, commands_tx, settings, reload, ended_rx).await;
     });
     match engine.join() {
         Ok(ended) => ended,

@@ -184,7 +184,7 @@ fn check_variable(field: &str, name: &str, value: &str) -> Checked {
     if name.is_empty() {
         return Err(invalid(
             format!("`{field}` has a variable without a name"),
-            "",
+            "send {\"NAME\":\"value\"}",
         ));
     }
     if name.contains('=') {
@@ -227,7 +227,7 @@ fn check_retries(retries: Option<u32>) -> Checked {
     match retries {
         Some(retries) if retries > RETRIES_MAX => Err(invalid(
             format!("`retries` is {retries}; {RETRIES_MAX} are allowed"),
-            "",
+            "more than that is a loop: let the command itself try again",
         )),
         _ => Ok(()),
     }

@@ -162,7 +162,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
     ");
     insta::assert_snapshot!(refused("{\"Frobnicate\":{}}"), @r"
     unknown_message: there is no message `Frobnicate`
-    hint: known are: TaskQueue, WorkspaceCreate, ProcessSpawn, StatusUpdate, Status, Show, Explain, Cancel, Retry, Edit, Hold, Release, Pause, Resume, Clean, ReserveIds, Subscribe, Info, Shutdown, Reload
+    hint: known are: TaskQueue, WorkspaceCreate, ProcessSpawn, StatusUpdate, Status, Show, Explain, Cancel, Retry, Edit, Hold, Release, Pause, Resume, Clean, ReserveIds, Environment, Subscribe, Info, Shutdown, Reload
     ");
     insta::assert_snapshot!(refused("{\"TaskQueue\":{\"comand\":\"ls\"}}"), @r"
     unknown_field: `TaskQueue` has no field `comand`
@@ -178,7 +178,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
     ");
     insta::assert_snapshot!(refused("{\"TaskQueue\":{\"a`, expected `b\":1}}"), @r"
     unknown_field: `TaskQueue` has no field `a`, expected `b`
-    hint: known are: id, priority, command, argv, worker, cwd, env, env_add, workspace, label, after, delay_ms, not_before_ms, timeout_ms, retries, max_queue_time_ms, hold, stdin
+    hint: known are: id, priority, command, argv, worker, cwd, env, env_ref, env_add, workspace, label, after, delay_ms, not_before_ms, timeout_ms, retries, max_queue_time_ms, hold, stdin
     ");
     let long = format!("{{\"{}\":{{}}}}", "x".repeat(100_000));
     assert!(refused(long).len() < 500);
@@ -363,7 +363,10 @@ fn unfit_surroundings_are_refused() {
     invalid_value: `cwd` contains a NUL at byte 2
     hint: the system takes no NUL there
     ");
-    insta::assert_snapshot!(unfit(|task| task.env = Some(variables("", "x"))), @"invalid_value: `env` has a variable without a name");
+    insta::assert_snapshot!(unfit(|task| task.env = Some(variables("", "x"))), @r#"
+    invalid_value: `env` has a variable without a name
+    hint: send {"NAME":"value"}
+    "#);
     insta::assert_snapshot!(unfit(|task| task.env = Some(variables("A=B", "x"))), @r#"
     invalid_value: `env` has a variable with a `=` in its name: "A=B"
     hint: send {"NAME":"value"}
@@ -383,7 +386,10 @@ fn unfit_surroundings_are_refused() {
     invalid_value: the task has both `delay_ms` and `not_before_ms`
     hint: give it one of them
     ");
-    insta::assert_snapshot!(unfit(|task| task.retries = Some(1001)), @"invalid_value: `retries` is 1001; 1000 are allowed");
+    insta::assert_snapshot!(unfit(|task| task.retries = Some(1001)), @r"
+    invalid_value: `retries` is 1001; 1000 are allowed
+    hint: more than that is a loop: let the command itself try again
+    ");
     insta::assert_snapshot!(unfit(|task| task.after = vec!["1:sucess".to_owned()]), @r#"
     invalid_value: `after` has an unknown condition: "sucess"
     hint: did you mean `success`?

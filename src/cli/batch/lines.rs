@@ -253,8 +253,8 @@ mod tests {
              {\"command\":\"x\"} y\n".as_bytes()
         ).join("\n"), @r#"
         2:9: `TaskQueue` has no field `comand`
-        3:29: `priority` of `TaskQueue` must be a whole number from 0 to 255, not integer `256`
-        4:28: `priority` of `TaskQueue` must be a whole number from 0 to 255, not integer `-1`
+        3:29: `priority` of `TaskQueue` must be a whole number from 0 to 255, not 256
+        4:28: `priority` of `TaskQueue` must be a whole number from 0 to 255, not -1
         5:2: `command` is empty
         6:14: invalid JSON: EOF while parsing an object
         7:2: `id` contains 'ü'

@@ -89,7 +89,11 @@ impl<'a> Ledger<'a> {
     /// folder, notes its run, and gives the lock back.
     fn task(&self, name: &str, number: u64) -> TaskQueue {
         let ledger = self.home.path().join("ledger").display().to_string();
-        let work = if number % 7 == 0 { "sleep 0.2" } else { ":" };
+        let work = if number.is_multiple_of(7) {
+            "sleep 0.2"
+        } else {
+            ":"
+        };
         let script = format!(
             "mkdir {ledger}/{name}.lock || echo {name} >>{ledger}/twice; echo begin {name}; {work}; echo run >>{ledger}/{name}.runs; echo end {name}; rmdir {ledger}/{name}.lock"
         );
@@ -240,7 +244,11 @@ fn a_killed_shim_is_lost_with_its_tree_and_nobody_elses() {
             wait_for("the child's end", || (!is_alive(left)).then_some(()));
         }
         let lost = home.wait_state("plain", &["lost", "failed", "succeeded"]);
-        assert_eq!((lost.state.as_str(), lost.attempts.len()), ("lost", 1), "{lost:?}");
+        assert_eq!(
+            (lost.state.as_str(), lost.attempts.len()),
+            ("lost", 1),
+            "{lost:?}"
+        );
         let retried = home.wait_state("retried", &["lost", "failed", "succeeded"]);
         assert_eq!(
             (retried.state.as_str(), retried.attempts.len()),
@@ -255,9 +263,8 @@ fn a_killed_shim_is_lost_with_its_tree_and_nobody_elses() {
 
 #[test]
 fn children_of_a_killed_worker_are_ended_and_counted() {
-    let home = Home::with_config(
-        "[pool]\nslots = 4\n[workers.shell]\nkind = \"shell\"\nstop_grace = \"200ms\"\n",
-    );
+    let home =
+        Home::with_config("[pool]\nslots = 4\n[workers.shell]\nkind = \"shell\"\nstop_grace = \"200ms\"\n");
     let _daemon = home.daemon();
     let ledger = Ledger::new(&home);
     let file = |name: &str| home.path().join(name);
@@ -319,12 +326,18 @@ fn clients_that_die_in_the_middle_of_a_line_or_of_a_batch_harm_nobody() {
     });
     let half = home
         .client()
-        .ask(&Message::Show(wezterm_parallel::protocol::OneTask { id: "half".into() }));
+        .ask(&Message::Show(wezterm_parallel::protocol::OneTask {
+            id: "half".into(),
+        }));
     assert!(half.is_err(), "half a line was taken: {half:?}");
     home.wait_idle();
     for n in 0..400 {
         let runs = std::fs::read_to_string(home.path().join(format!("ledger/b-{n}.runs")));
-        assert_eq!(runs.unwrap_or_default(), "run\n", "b-{n} did not run exactly once");
+        assert_eq!(
+            runs.unwrap_or_default(),
+            "run\n",
+            "b-{n} did not run exactly once"
+        );
     }
     ledger.check(60);
 }

@@ -1,5 +1,10 @@
 //! A home of its own for each test: own folders, own socket, the real binary, the real daemon.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
+#![allow(clippy::print_stderr, reason = "a failed test shows the daemon's log")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its own part of this"
+)]
 
 #[cfg(target_os = "linux")]
 pub mod process;
@@ -83,7 +88,16 @@ impl Home {
 
     /// The program in this home, with nothing of the caller's environment but PATH.
     pub fn command<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(PROGRAM);
+        self.command_of(PROGRAM, arguments)
+    }
+
+    /// Any program in this home.
+    pub fn command_of<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        program: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut command = Command::new(program);
         std::fs::create_dir_all(self.path().join("run")).expect("the runtime folder");
         command
             .args(arguments)
@@ -174,6 +188,13 @@ impl Home {
                 .all(|state| states.get(*state) == Some(&0))
                 .then_some(())
         });
+    }
+
+    /// Waits until each of these has ended.
+    pub fn wait_idle_of(&self, ids: &[String]) {
+        for id in ids {
+            self.wait_state(id, &["succeeded", "failed", "cancelled", "skipped", "lost"]);
+        }
     }
 
     /// Queues a shell command.

@@ -1,8 +1,5 @@
 //! How fast lines are read and answers written; the goal is 300,000 `TaskQueue` lines a second.
-#![allow(
-    missing_docs,
-    reason = "criterion's macros make undocumented functions"
-)]
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -34,12 +31,7 @@ fn small() -> TaskQueue {
 
 /// As `queue` sends it: with the caller's whole environment.
 fn with_environment() -> TaskQueue {
-    let variable = |n: usize| {
-        (
-            format!("VARIABLE_{n}"),
-            "/usr/local/bin:/usr/bin".to_owned(),
-        )
-    };
+    let variable = |n: usize| (format!("VARIABLE_{n}"), "/usr/local/bin:/usr/bin".to_owned());
     TaskQueue {
         env: Some((0..40).map(variable).collect::<BTreeMap<_, _>>()),
         ..small()
@@ -52,10 +44,7 @@ fn decoding(criterion: &mut Criterion) {
     for (name, line) in [
         ("small", line(small())),
         ("with environment", line(with_environment())),
-        (
-            "unknown field",
-            b"{\"TaskQueue\":{\"comand\":\"true\"}}".to_vec(),
-        ),
+        ("unknown field", b"{\"TaskQueue\":{\"comand\":\"true\"}}".to_vec()),
     ] {
         group.bench_function(name, |bencher| bencher.iter(|| decode(black_box(&line))));
     }

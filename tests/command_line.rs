@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use wezterm_parallel::protocol::{
-    decode, encode, Answer, AttemptView, Changed, EnvironmentStored, ErrorAnswer, ErrorCode, Event,
-    Message, Reserved, StatusAnswer, StatusUpdate, TaskQueue, TaskView,
+    decode, encode, Answer, AttemptView, Changed, EnvironmentStored, ErrorAnswer, ErrorCode, Event, Message,
+    Reserved, StatusAnswer, StatusUpdate, TaskQueue, TaskView,
 };
 
 /// No test takes longer, unless something hangs.
@@ -73,12 +73,7 @@ impl Stage {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(input.as_bytes())
-            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     }
 
@@ -87,13 +82,10 @@ impl Stage {
     }
 
     fn queued(&self) -> Vec<TaskQueue> {
-        let tasks = self
-            .heard()
-            .into_iter()
-            .filter_map(|message| match message {
-                Message::TaskQueue(task) => Some(*task),
-                _ => None,
-            });
+        let tasks = self.heard().into_iter().filter_map(|message| match message {
+            Message::TaskQueue(task) => Some(*task),
+            _ => None,
+        });
         tasks.collect()
     }
 }
@@ -104,10 +96,7 @@ where
 {
     let mut lines = BufReader::new(stream.try_clone().unwrap());
     let mut line = Vec::new();
-    while lines
-        .read_until(b'\n', &mut line)
-        .is_ok_and(|count| count > 0)
-    {
+    while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
         let message = decode(line.strip_suffix(b"\n").unwrap_or(&line)).unwrap();
         line.clear();
         ear.lock().unwrap().push(message.clone());
@@ -143,9 +132,7 @@ fn obliging(message: &Message) -> Answer {
             first: 10,
             last: 9 + ids.count,
         }),
-        Message::Environment(_) => Answer::Environment(EnvironmentStored {
-            hash: "00ff".into(),
-        }),
+        Message::Environment(_) => Answer::Environment(EnvironmentStored { hash: "00ff".into() }),
         Message::Status(_) => Answer::Status(StatusAnswer::default()),
         Message::Cancel(cancel) => Answer::Changed(Changed {
             ids: cancel.ids.clone(),
@@ -237,17 +224,13 @@ fn queue_takes_an_argv_or_stdin() {
         .status
         .success());
     let tasks = stage.queued();
-    assert_eq!(
-        tasks[0].argv.as_deref().unwrap(),
-        ["ls", "--color", "always"]
-    );
+    assert_eq!(tasks[0].argv.as_deref().unwrap(), ["ls", "--color", "always"]);
     assert_eq!(tasks[1].command.as_deref(), Some("line one\nline two"));
 }
 
 #[test]
 fn a_refusal_is_exit_code_4() {
-    let stage =
-        Stage::new(|_, _| Reply::Say(vec![refusal(ErrorCode::Conflict, "the id a was used")]));
+    let stage = Stage::new(|_, _| Reply::Say(vec![refusal(ErrorCode::Conflict, "the id a was used")]));
     let output = stage.run(&["queue", "--id", "a", "true"]);
     assert_eq!(
         shown(&output),
@@ -319,7 +302,8 @@ fn an_unknown_dependency_queues_nothing() {
 #[test]
 fn a_batch_goes_in_the_order_of_its_dependencies() {
     let stage = Stage::new(|message, _| Reply::Say(vec![obliging(message)]));
-    let input = "{\"command\":\"second\",\"after\":[\"one\"]}\nthird\n{\"id\":\"one\",\"command\":\"first\"}\n\
+    let input =
+        "{\"command\":\"second\",\"after\":[\"one\"]}\nthird\n{\"id\":\"one\",\"command\":\"first\"}\n\
                  {\"id\":\"11\",\"command\":\"its own number\",\"env\":{}}\n";
     let output = stage.run_with_input(&["batch", "-"], input);
     assert_eq!(
@@ -327,16 +311,10 @@ fn a_batch_goes_in_the_order_of_its_dependencies() {
         "10\n12\none\n11\n--- stderr\nqueued 4 tasks: 10 12 one 11\n--- exit 0"
     );
     let tasks = stage.queued();
-    let commands: Vec<_> = tasks
-        .iter()
-        .filter_map(|task| task.command.as_deref())
-        .collect();
+    let commands: Vec<_> = tasks.iter().filter_map(|task| task.command.as_deref()).collect();
     assert_eq!(commands, ["third", "first", "second", "its own number"]);
     let environments: Vec<_> = tasks.iter().map(|task| task.env_ref.as_deref()).collect();
-    assert_eq!(
-        environments,
-        [Some("00ff"), Some("00ff"), Some("00ff"), None]
-    );
+    assert_eq!(environments, [Some("00ff"), Some("00ff"), Some("00ff"), None]);
 }
 
 #[test]
@@ -381,19 +359,12 @@ fn wait_tells_by_its_exit_code_how_it_went() {
                 "succeeded",
                 vec![attempt(1, &folder, Some(0))],
             )));
-            say(event(task(
-                "bad",
-                "failed",
-                vec![attempt(1, &folder, Some(3))],
-            )));
+            say(event(task("bad", "failed", vec![attempt(1, &folder, Some(3))])));
             Reply::Say(Vec::new())
         }
         other => Reply::Say(vec![obliging(other)]),
     });
-    assert_eq!(
-        shown(&stage.run(&["wait", "good"])),
-        "--- stderr\n--- exit 0"
-    );
+    assert_eq!(shown(&stage.run(&["wait", "good"])), "--- stderr\n--- exit 0");
     assert_eq!(
         shown(&stage.run(&["wait", "good", "bad"])),
         "--- stderr\ntask bad: failed (exit 3) (wezterm-parallel log bad)\n--- exit 1"
@@ -461,20 +432,14 @@ fn catches_sigint(pid: u32) -> bool {
 #[test]
 fn follow_shows_everything_across_attempts() {
     let outputs = tempfile::tempdir().unwrap();
-    let folders: Vec<PathBuf> = (1..=2)
-        .map(|n| outputs.path().join(n.to_string()))
-        .collect();
+    let folders: Vec<PathBuf> = (1..=2).map(|n| outputs.path().join(n.to_string())).collect();
     for folder in &folders {
         std::fs::create_dir(folder).unwrap();
     }
     std::fs::write(folders[0].join("output"), "first half, ").unwrap();
     let (one, two) = (folders[0].clone(), folders[1].clone());
     let stage = Stage::new(move |_, say| {
-        say(status(vec![task(
-            "7",
-            "running",
-            vec![attempt(1, &one, None)],
-        )]));
+        say(status(vec![task("7", "running", vec![attempt(1, &one, None)])]));
         let mut file = std::fs::File::options()
             .append(true)
             .open(one.join("output"))
@@ -545,10 +510,7 @@ fn log_prints_an_attempts_output() {
         (&b"1\n2\n3\n\xff"[..], &b"apart\n"[..])
     );
     assert_eq!(stage.run(&["log", "7", "--tail", "2"]).stdout, b"3\n\xff");
-    assert_eq!(
-        stage.run(&["log", "7", "--attempt", "2"]).status.code(),
-        Some(4)
-    );
+    assert_eq!(stage.run(&["log", "7", "--attempt", "2"]).status.code(), Some(4));
 }
 
 #[test]

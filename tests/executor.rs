@@ -79,17 +79,13 @@ fn the_environment_is_the_tasks_and_the_marks() {
     let mut home = Home::new();
     let mut launch = command(&["env"]);
     launch.env.insert("A".to_owned(), "b c".to_owned());
-    launch.env.insert(
-        "WEZTERM_PARALLEL_FOLDER".to_owned(),
-        "of another".to_owned(),
-    );
+    launch
+        .env
+        .insert("WEZTERM_PARALLEL_FOLDER".to_owned(), "of another".to_owned());
     let id = home.launch(launch);
     assert_eq!(home.exit(id).exit_code, Some(0));
     let output = home.output(id);
-    let found: BTreeMap<_, _> = output
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .collect();
+    let found: BTreeMap<_, _> = output.lines().filter_map(|line| line.split_once('=')).collect();
     let folder = home.attempt(id);
     let expected = BTreeMap::from([
         ("A", "b c"),
@@ -247,9 +243,7 @@ fn a_stop_lets_the_command_end_in_its_own_way() {
         "trap 'echo bye; exit 3' USR2; echo ready; while :; do sleep 0.01; done",
     ));
     home.wait_for_line(id, "ready");
-    home.executor()
-        .stop(id, plan(libc::SIGUSR2, 60_000))
-        .unwrap();
+    home.executor().stop(id, plan(libc::SIGUSR2, 60_000)).unwrap();
     let exit = home.exit(id);
     assert_eq!(
         (exit.stopped, exit.exit_code),
@@ -263,9 +257,7 @@ fn a_stop_right_after_the_launch_is_not_lost() {
     let mut home = Home::new();
     for _ in 0..20 {
         let id = home.launch(command(&["sleep", "1000"]));
-        home.executor()
-            .stop(id, plan(libc::SIGTERM, 60_000))
-            .unwrap();
+        home.executor().stop(id, plan(libc::SIGTERM, 60_000)).unwrap();
         assert_eq!(home.exit(id).stopped, Some(StopCause::Request));
     }
 }
@@ -294,9 +286,7 @@ fn a_second_stop_with_a_shorter_grace_time_takes_effect() {
         "trap 'echo termed' TERM; echo ready; while :; do sleep 0.01; done",
     ));
     home.wait_for_line(id, "ready");
-    home.executor()
-        .stop(id, plan(libc::SIGTERM, 3_600_000))
-        .unwrap();
+    home.executor().stop(id, plan(libc::SIGTERM, 3_600_000)).unwrap();
     home.wait_for_line(id, "termed");
     home.executor().stop(id, plan(libc::SIGTERM, 0)).unwrap();
     let exit = home.exit(id);
@@ -326,8 +316,7 @@ fn who_fled_into_a_session_of_its_own_is_stopped_too() {
 #[test]
 fn what_forks_without_end_is_stopped() {
     let mut home = Home::new();
-    let line =
-        "echo ready; f() { (sleep 0.01; f) & (setsid sleep 0.05; :) & }; f; f; f; wait; sleep 1000";
+    let line = "echo ready; f() { (sleep 0.01; f) & (setsid sleep 0.05; :) & }; f; f; f; wait; sleep 1000";
     let id = home.launch(shell(line));
     home.wait_for_line(id, "ready");
     home.executor().stop(id, plan(libc::SIGTERM, 0)).unwrap();
@@ -350,10 +339,7 @@ fn what_the_command_left_behind_is_ended_and_counted() {
     let line = "sleep 1000 & echo one $!; (setsid sleep 1000 & echo two $!); exit 5";
     let id = home.launch(shell(line));
     let exit = home.exit(id);
-    assert_eq!(
-        (exit.exit_code, exit.stopped, exit.leftovers),
-        (Some(5), None, 2)
-    );
+    assert_eq!((exit.exit_code, exit.stopped, exit.leftovers), (Some(5), None, 2));
     for word in ["one", "two"] {
         assert!(!is_alive(pid(&home.wait_for_line(id, word))), "{word}");
     }
@@ -382,18 +368,12 @@ fn a_suspended_tree_stands_still_until_it_is_resumed() {
     let child = pid(&home.wait_for_line(id, "child"));
     let parent = pid(&home.wait_for_line(id, "parent"));
     home.executor().suspend(id).unwrap();
-    wait_until("both stand still", || {
-        is_stopped(child) && is_stopped(parent)
-    });
+    wait_until("both stand still", || is_stopped(child) && is_stopped(parent));
     home.executor().resume(id).unwrap();
     wait_until("both go on", || !is_stopped(child) && !is_stopped(parent));
     home.executor().suspend(id).unwrap();
-    wait_until("both stand still", || {
-        is_stopped(child) && is_stopped(parent)
-    });
-    home.executor()
-        .stop(id, plan(libc::SIGTERM, 60_000))
-        .unwrap();
+    wait_until("both stand still", || is_stopped(child) && is_stopped(parent));
+    home.executor().stop(id, plan(libc::SIGTERM, 60_000)).unwrap();
     let exit = home.exit(id);
     assert_eq!(
         exit.signal,
@@ -409,18 +389,12 @@ fn time_and_memory_of_the_whole_tree_are_measured() {
     // Two processes that hold 40 MiB each, and burn some time.
     let hold = "x=$(head -c 40000000 /dev/zero | tr '\\0' x); echo held; sleep 0.5";
     let line = format!("(setsid sh -c \"{hold}\") & ({hold}) & wait");
-    let id = home.launch(shell(
-        &line.replace("x=$", "x=\\$").replacen("(x=\\$", "(x=$", 1),
-    ));
+    let id = home.launch(shell(&line.replace("x=$", "x=\\$").replacen("(x=\\$", "(x=$", 1)));
     let exit = home.exit(id);
     assert_eq!(exit.exit_code, Some(0));
     assert_eq!(home.output(id).matches("held").count(), 2);
     assert!(exit.cpu_seconds > 0.0);
-    assert!(
-        exit.peak_memory_bytes > 70_000_000,
-        "{}",
-        exit.peak_memory_bytes
-    );
+    assert!(exit.peak_memory_bytes > 70_000_000, "{}", exit.peak_memory_bytes);
 }
 
 #[test]
@@ -440,11 +414,7 @@ fn a_worker_gets_three_descriptors_and_default_signals() {
         assert_eq!(mask & !own_of_libc, 0, "{field} {mask:x}");
     }
     // `ls` itself opens the folder as 3.
-    let descriptors: Vec<&str> = output
-        .lines()
-        .skip(3)
-        .take_while(|line| line.len() < 3)
-        .collect();
+    let descriptors: Vec<&str> = output.lines().skip(3).take_while(|line| line.len() < 3).collect();
     assert_eq!(descriptors, ["0", "1", "2", "3"]);
     assert!(output.contains("0 -> /dev/null"));
 }
@@ -510,12 +480,7 @@ fn a_poke_without_an_outcome_is_not_believed() {
     home.wait_for_line(id, "ready");
     let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();
     let pokes = home.folder.path().join("run/shims.sock");
-    for lie in [
-        "",
-        "{}",
-        "{\"key\":1,\"attempt\":1}",
-        "{\"key\":1,\"attempt\":9}",
-    ] {
+    for lie in ["", "{}", "{\"key\":1,\"attempt\":1}", "{\"key\":1,\"attempt\":9}"] {
         socket.send_to(lie.as_bytes(), &pokes).unwrap();
     }
     fs::write(home.folder.path().join("go"), "").unwrap();
@@ -567,8 +532,7 @@ fn a_running_attempt_does_not_notice_the_launchers_death() {
 fn a_killed_shim_is_lost_and_its_tree_is_ended() {
     let mut home = Home::new();
     // One with the mark, one without it in the session, one that fled with it.
-    let line =
-        "env -i sleep 1000 & echo bare $!; setsid sleep 1000 & echo fled $!; echo main $$; wait";
+    let line = "env -i sleep 1000 & echo bare $!; setsid sleep 1000 & echo fled $!; echo main $$; wait";
     let id = home.launch(shell(line));
     let words = ["bare", "fled", "main"];
     let pids = words.map(|word| pid(&home.wait_for_line(id, word)));
@@ -604,9 +568,7 @@ fn a_new_daemon_can_stop_what_it_adopted() {
     home.restart_daemon();
     let folder = home.attempt(id);
     assert_eq!(home.executor().adopt(id, folder).unwrap(), Found::Running);
-    home.executor()
-        .stop(id, plan(libc::SIGTERM, 60_000))
-        .unwrap();
+    home.executor().stop(id, plan(libc::SIGTERM, 60_000)).unwrap();
     let exit = home.exit(id);
     assert_eq!(
         (exit.stopped, exit.signal),
@@ -669,10 +631,7 @@ fn a_new_daemon_launches_again_what_never_started() {
     }
     for id in [missing, empty, blank] {
         let folder = home.attempt(id);
-        assert_eq!(
-            home.executor().adopt(id, folder).unwrap(),
-            Found::NeverStarted
-        );
+        assert_eq!(home.executor().adopt(id, folder).unwrap(), Found::NeverStarted);
         home.launch_as(id, shell("exit 2"));
         assert_eq!(home.exit(id).exit_code, Some(2));
     }
@@ -681,9 +640,7 @@ fn a_new_daemon_launches_again_what_never_started() {
 #[test]
 fn a_new_daemon_finds_a_killed_shim_and_ends_its_tree() {
     let mut home = Home::new();
-    let id = home.launch(shell(
-        "setsid sleep 1000 & echo fled $!; echo main $$; wait",
-    ));
+    let id = home.launch(shell("setsid sleep 1000 & echo fled $!; echo main $$; wait"));
     let pids = ["fled", "main"].map(|word| pid(&home.wait_for_line(id, word)));
     let shim = home.shim(id);
     home.kill_daemon();
@@ -692,10 +649,7 @@ fn a_new_daemon_finds_a_killed_shim_and_ends_its_tree() {
     home.restart_daemon();
     let folder = home.attempt(id);
     let found = home.executor().adopt(id, folder).unwrap();
-    assert_eq!(
-        found,
-        Found::Lost("its shim ended without an outcome".to_owned())
-    );
+    assert_eq!(found, Found::Lost("its shim ended without an outcome".to_owned()));
     assert!(pids.iter().all(|pid| !is_alive(*pid)));
     home.assert_silent();
 }
@@ -728,10 +682,7 @@ fn a_stranger_with_a_reused_pid_is_never_signalled() {
 #[test]
 fn a_held_record_with_a_strangers_start_time_is_not_signalled() {
     let mut home = Home::new();
-    let mut stranger = std::process::Command::new("sleep")
-        .arg("1000")
-        .spawn()
-        .unwrap();
+    let mut stranger = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
     let id = home.next_id();
     fs::create_dir_all(home.attempt(id)).unwrap();
     let record = format!(
@@ -775,9 +726,8 @@ fn launcher_and_shims_leave_no_zombies_and_hold_no_foreign_files() {
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
         .map(|link| link.to_string_lossy().into_owned())
         .collect();
-    let expected = |link: &String| {
-        link == "/dev/null" || link.ends_with("/shim.json") || link.ends_with("/output")
-    };
+    let expected =
+        |link: &String| link == "/dev/null" || link.ends_with("/shim.json") || link.ends_with("/output");
     assert!(links.iter().all(expected), "{links:?}");
     let launcher = home.launcher();
     for _ in 0..20 {
@@ -786,9 +736,8 @@ fn launcher_and_shims_leave_no_zombies_and_hold_no_foreign_files() {
     }
     wait_until("the launcher has one shim left", || {
         let all = executor_support::processes();
-        let parent = |pid: &i32| {
-            status_field(*pid, "PPid:").is_some_and(|parent| parent == launcher.to_string())
-        };
+        let parent =
+            |pid: &i32| status_field(*pid, "PPid:").is_some_and(|parent| parent == launcher.to_string());
         all.iter().filter(|pid| parent(pid)).count() == 1
     });
     fs::write(home.folder.path().join("go"), "").unwrap();

@@ -8,14 +8,12 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 use serde_json::Value;
 use wezterm_parallel::protocol::{
-    check_edit, check_task, decode, decode_answer, encode_message, schema, Answer, ErrorCode,
-    Message, StatusAnswer, TaskView,
+    check_edit, check_task, decode, decode_answer, encode_message, schema, Answer, ErrorCode, Message,
+    StatusAnswer, TaskView,
 };
 
 fn docs(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("docs")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
 }
 
 fn page() -> String {
@@ -74,11 +72,7 @@ fn every_message_has_an_example_that_the_daemon_takes() {
             .unwrap_or_else(|error| panic!("docs/protocol.md:{line}: {}", error.message));
         let mut encoded = Vec::new();
         encode_message(&message, &mut encoded);
-        assert_eq!(
-            decode(encoded.trim_ascii()),
-            Ok(message.clone()),
-            "line {line}"
-        );
+        assert_eq!(decode(encoded.trim_ascii()), Ok(message.clone()), "line {line}");
         match &message {
             Message::TaskQueue(task) => assert_eq!(check_task(task), Ok(()), "line {line}"),
             Message::Edit(edit) => assert_eq!(check_edit(edit), Ok(()), "line {line}"),
@@ -136,23 +130,16 @@ fn every_error_code_is_explained() {
 fn every_field_of_a_task_is_explained() {
     let page = page();
     let schema = schema();
-    let fields = schema["$defs"]["TaskQueue"]["properties"]
-        .as_object()
-        .unwrap();
+    let fields = schema["$defs"]["TaskQueue"]["properties"].as_object().unwrap();
     for field in fields.keys() {
-        assert!(
-            page.contains(&format!("\n| `{field}` | ")),
-            "{field} is missing"
-        );
+        assert!(page.contains(&format!("\n| `{field}` | ")), "{field} is missing");
     }
 }
 
 /// The JSON block that follows `<!-- name -->` is one of type `T`, and nothing else is in it.
 fn assert_block<T: DeserializeOwned + Serialize>(name: &str) {
     let page = page();
-    let (_, rest) = page
-        .split_once(&format!("<!-- {name} -->\n```json\n"))
-        .unwrap();
+    let (_, rest) = page.split_once(&format!("<!-- {name} -->\n```json\n")).unwrap();
     let (block, _) = rest.split_once("\n```").unwrap();
     let shown: Value = serde_json::from_str(block).unwrap();
     let parsed: T = serde_json::from_value(shown.clone()).unwrap();

@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
 use wezterm_parallel_scheduler::{
-    Backoff, Input, Lane, Limit, LimitScope, Limits, Reason, Scheduler, State, Submission, TaskKey,
-    Tick,
+    Backoff, Input, Lane, Limit, LimitScope, Limits, Reason, Scheduler, State, Submission, TaskKey, Tick,
 };
 
 const SIZES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];

@@ -11,8 +11,7 @@
 use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{
-    Backoff, Condition, Dependency, Input, Lane, Limits, Scheduler, State, Submission, TaskKey,
-    Tick,
+    Backoff, Condition, Dependency, Input, Lane, Limits, Scheduler, State, Submission, TaskKey, Tick,
 };
 
 /// What the tasks have besides the plain facts.
@@ -27,12 +26,7 @@ enum Extra {
 fn main() {
     let argument = std::env::args().nth(1);
     let tasks: u64 = argument.map_or(1_000_000, |word| word.parse().expect("a number of tasks"));
-    for extra in [
-        Extra::Nothing,
-        Extra::StartBy,
-        Extra::Delay,
-        Extra::Dependency,
-    ] {
+    for extra in [Extra::Nothing, Extra::StartBy, Extra::Delay, Extra::Dependency] {
         let before = resident_bytes();
         let scheduler = filled(tasks, extra);
         let bytes = resident_bytes().saturating_sub(before) as f64 / tasks as f64;

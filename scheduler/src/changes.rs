@@ -6,9 +6,7 @@
 use crate::entry::Entry;
 use crate::order::Place;
 use crate::state::Next;
-use crate::{
-    Change, Dependency, Edit, IllegalChange, Requeue, Scheduler, State, Submission, TaskKey,
-};
+use crate::{Change, Dependency, Edit, IllegalChange, Requeue, Scheduler, State, Submission, TaskKey};
 
 impl Scheduler {
     /// One change through the table; nothing has changed if it is refused.

@@ -128,10 +128,7 @@ impl Dependencies {
 
     /// Whether what `key` expects of `on` can no longer come true.
     pub(crate) fn hopeless_on(&self, key: TaskKey, on: TaskKey, store: &Store) -> bool {
-        let mut of_this_one = self
-            .of(key)
-            .iter()
-            .filter(|dependency| dependency.key == on);
+        let mut of_this_one = self.of(key).iter().filter(|dependency| dependency.key == on);
         of_this_one.any(|dependency| self.verdict(key, *dependency, store) == Verdict::Never)
     }
 
@@ -142,11 +139,7 @@ impl Dependencies {
         let mut reached_from = BTreeMap::from([(key, key)]);
         let mut to_visit = vec![key];
         while let Some(visited) = to_visit.pop() {
-            let next = if visited == key {
-                after
-            } else {
-                self.of(visited)
-            };
+            let next = if visited == key { after } else { self.of(visited) };
             for dependency in next {
                 if dependency.key == key {
                     return Some(path(&reached_from, key, visited));

@@ -4,8 +4,7 @@ use crate::dependencies::Verdict;
 use crate::lanes::LaneQueue;
 use crate::order::{not_overtaken_after, Place};
 use crate::{
-    Condition, Dependency, Explanation, GateReport, Lane, LimitScope, Scheduler, State, TaskKey,
-    Tick,
+    Condition, Dependency, Explanation, GateReport, Lane, LimitScope, Scheduler, State, TaskKey, Tick,
 };
 
 impl Scheduler {
@@ -23,10 +22,7 @@ impl Scheduler {
         }
         let mut gates = Vec::new();
         if entry.held {
-            gates.push(gate(
-                "hold",
-                "it is on hold until it is released".to_owned(),
-            ));
+            gates.push(gate("hold", "it is on hold until it is released".to_owned()));
         }
         gates.extend(self.dependency_gates(key));
         if let Some(until) = entry.delayed_until(now) {
@@ -65,8 +61,7 @@ impl Scheduler {
     /// The closed gates that concern all tasks alike.
     fn common_gates(&self) -> Vec<GateReport> {
         let outside = self.gates.iter();
-        let mut gates: Vec<GateReport> =
-            outside.map(|(name, why)| gate(name, why.clone())).collect();
+        let mut gates: Vec<GateReport> = outside.map(|(name, why)| gate(name, why.clone())).collect();
         if self.all_paused {
             gates.push(gate(PAUSE, "everything is paused".to_owned()));
         }
@@ -98,9 +93,10 @@ impl Scheduler {
     }
 
     fn dependency_gates(&self, key: TaskKey) -> Vec<GateReport> {
-        let open = self.dependencies.of(key).iter().filter(|dependency| {
-            self.dependencies.verdict(key, **dependency, &self.store) != Verdict::Met
-        });
+        let open =
+            self.dependencies.of(key).iter().filter(|dependency| {
+                self.dependencies.verdict(key, **dependency, &self.store) != Verdict::Met
+            });
         open.map(|dependency| gate("dependency", self.dependency_in_words(*dependency)))
             .collect()
     }

@@ -34,10 +34,7 @@ impl Scheduler {
     }
 
     fn check_slots(&self) {
-        let active = self
-            .store
-            .iter()
-            .filter(|(_, entry)| entry.state.is_active());
+        let active = self.store.iter().filter(|(_, entry)| entry.state.is_active());
         let mut slots = BTreeMap::new();
         for (key, entry) in active {
             let other = slots.insert(entry.slot, key);
@@ -85,11 +82,7 @@ impl Scheduler {
             .lanes
             .iter()
             .map(|lane| (&lane.lane, (lane.tasks, lane.active, lane.queue.len())));
-        assert_eq!(
-            sizes,
-            actual.collect(),
-            "tasks, active and queued in each lane"
-        );
+        assert_eq!(sizes, actual.collect(), "tasks, active and queued in each lane");
     }
 
     fn check_dependencies_linked(&self) {
@@ -117,11 +110,7 @@ impl Scheduler {
     }
 
     fn check_pending_states(&self) {
-        for (key, entry) in self
-            .store
-            .iter()
-            .filter(|(_, entry)| entry.state.is_pending())
-        {
+        for (key, entry) in self.store.iter().filter(|(_, entry)| entry.state.is_pending()) {
             let blocked = self.dependencies.blocks(key, &self.store);
             let delayed = entry.delayed_until(self.now).is_some();
             let state = match (entry.held, blocked, delayed) {

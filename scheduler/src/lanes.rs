@@ -154,13 +154,9 @@ impl Lanes {
     }
 
     /// The limits of this lane that are reached, as positions.
-    pub(crate) fn full_limits<'a>(
-        &'a self,
-        lane: &'a LaneQueue,
-    ) -> impl Iterator<Item = usize> + 'a {
+    pub(crate) fn full_limits<'a>(&'a self, lane: &'a LaneQueue) -> impl Iterator<Item = usize> + 'a {
         let positions = lane.limits.iter().copied();
-        positions
-            .filter(|position| self.used[*position] >= self.limits.lanes[*position].max_parallel)
+        positions.filter(|position| self.used[*position] >= self.limits.lanes[*position].max_parallel)
     }
 
     /// How many active tasks this limit counts.
@@ -231,21 +227,13 @@ impl Lanes {
                 self.paused.contains(&lane.workspace),
                 "{lane:?} paused"
             );
-            assert_eq!(
-                queue.limits,
-                matching(&self.limits, lane),
-                "limits of {lane:?}"
-            );
+            assert_eq!(queue.limits, matching(&self.limits, lane), "limits of {lane:?}");
         }
         assert_eq!(self.used.len(), self.limits.lanes.len());
         for (position, used) in self.used.iter().enumerate() {
             let counted = self.iter().filter(|lane| lane.limits.contains(&position));
             let active: u32 = counted.map(|lane| lane.active).sum();
-            assert_eq!(
-                *used, active,
-                "active tasks of {:?}",
-                self.limits.lanes[position]
-            );
+            assert_eq!(*used, active, "active tasks of {:?}", self.limits.lanes[position]);
         }
     }
 }

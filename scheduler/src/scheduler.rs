@@ -9,8 +9,8 @@ use crate::retry::retry_at;
 use crate::store::Store;
 use crate::timers::Timers;
 use crate::{
-    Action, Change, Dependency, Edit, Input, Limits, Reason, Refusal, Requeue, State, Submission,
-    TaskKey, Tick,
+    Action, Change, Dependency, Edit, Input, Limits, Reason, Refusal, Requeue, State, Submission, TaskKey,
+    Tick,
 };
 
 /// Owns every task and decides which one runs next.
@@ -86,12 +86,7 @@ impl Scheduler {
     }
 
     /// Each input is checked in full before it changes anything.
-    fn absorb(
-        &mut self,
-        now: Tick,
-        input: Input,
-        actions: &mut Vec<Action>,
-    ) -> Result<(), Refusal> {
+    fn absorb(&mut self, now: Tick, input: Input, actions: &mut Vec<Action>) -> Result<(), Refusal> {
         match input {
             Input::Tick => {}
             Input::Submit(submission) => {
@@ -134,12 +129,7 @@ impl Scheduler {
     }
 
     /// Takes the change in and records it, if the table allows it.
-    fn change(
-        &mut self,
-        key: TaskKey,
-        change: Change,
-        actions: &mut Vec<Action>,
-    ) -> Result<(), Refusal> {
+    fn change(&mut self, key: TaskKey, change: Change, actions: &mut Vec<Action>) -> Result<(), Refusal> {
         match self.step(key, &change) {
             Ok(()) => {
                 actions.push(Action::Record(key, change));

@@ -77,10 +77,7 @@ impl State {
     /// waits for an answer.)
     #[must_use]
     pub fn is_pending(self) -> bool {
-        matches!(
-            self,
-            Self::Delayed | Self::Blocked | Self::Held | Self::Queued
-        )
+        matches!(self, Self::Delayed | Self::Blocked | Self::Held | Self::Queued)
     }
 
     /// Whether an attempt holds a slot.
@@ -104,8 +101,8 @@ impl State {
     pub(crate) fn after(self, change: &Change) -> Option<Next> {
         use Change as C;
         use State::{
-            Blocked, Cancelled, Delayed, Failed, Held, Lost, Paused, Queued, Running, Skipped,
-            Succeeded, Waiting,
+            Blocked, Cancelled, Delayed, Failed, Held, Lost, Paused, Queued, Running, Skipped, Succeeded,
+            Waiting,
         };
         match (self, change) {
             // In replay nobody knows the time, so a delay that was over when the attempt started

@@ -28,13 +28,7 @@ fn changes() -> Vec<(&'static str, Change)> {
         ..Edit::default()
     };
     vec![
-        (
-            "started",
-            Change::Started {
-                attempt: 1,
-                slot: 0,
-            },
-        ),
+        ("started", Change::Started { attempt: 1, slot: 0 }),
         ("stop", Change::StopRequested),
         ("suspend", Change::Suspended),
         ("continue", Change::Continued),

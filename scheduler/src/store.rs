@@ -60,8 +60,7 @@ impl Store {
         let before = (self.chunks.len() - 1) * CHUNK_ENTRIES;
         let chunk = self.chunks.last_mut().expect("a chunk was just ensured");
         chunk.push(Some(entry));
-        u32::try_from(before + chunk.len() - 1)
-            .expect("four thousand million tasks do not fit in memory")
+        u32::try_from(before + chunk.len() - 1).expect("four thousand million tasks do not fit in memory")
     }
 
     pub(crate) fn remove(&mut self, key: TaskKey) -> Option<Entry> {

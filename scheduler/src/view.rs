@@ -27,11 +27,7 @@ impl Scheduler {
     /// All tasks in the order of their numbers, from `from` on.
     #[must_use]
     pub fn tasks_from(&self, from: TaskKey) -> Box<dyn Iterator<Item = Task> + '_> {
-        Box::new(
-            self.store
-                .range_from(from)
-                .map(|numbered| self.view(numbered)),
-        )
+        Box::new(self.store.range_from(from).map(|numbered| self.view(numbered)))
     }
 
     /// How many tasks stand in each state.

@@ -75,9 +75,7 @@ fn skipping_goes_down_the_whole_chain_with_a_record_each() {
     }
     let actions = bench.fail(1);
     let mut expected = vec![ended(1, State::Failed, Reason::ExitCode)];
-    expected.extend(
-        (2..=length).map(|key| ended(key, State::Skipped, Reason::Dependency(TaskKey(key - 1)))),
-    );
+    expected.extend((2..=length).map(|key| ended(key, State::Skipped, Reason::Dependency(TaskKey(key - 1)))));
     assert_eq!(actions, expected);
 }
 
@@ -100,10 +98,7 @@ fn unknown_dependencies_and_cycles_are_refused_and_change_nothing() {
     assert_eq!(bench.scheduler.state(TaskKey(1)), None);
     let itself = bench.refused(Input::Submit(Box::new(after(1, &[(1, Any)]))));
     assert_eq!(itself, Refusal::Cycle(vec![TaskKey(1)]));
-    assert_eq!(
-        itself.to_string(),
-        "the dependencies form a cycle: 1 waits for 1"
-    );
+    assert_eq!(itself.to_string(), "the dependencies form a cycle: 1 waits for 1");
     bench.submit(plain(1));
     bench.submit(after(2, &[(1, Any)]));
     bench.submit(after(3, &[(2, Any)]));
@@ -190,21 +185,12 @@ fn reviving_blocks_what_still_waits_and_leaves_what_was_skipped() {
     bench.submit(after(3, &[(1, Failure)]));
     bench.apply(Input::Pause(None));
     bench.fail(1);
-    assert_eq!(
-        (bench.state(2), bench.state(3)),
-        (State::Skipped, State::Queued)
-    );
+    assert_eq!((bench.state(2), bench.state(3)), (State::Skipped, State::Queued));
     bench.apply(Input::Revive(TaskKey(1)));
-    assert_eq!(
-        (bench.state(2), bench.state(3)),
-        (State::Skipped, State::Blocked)
-    );
+    assert_eq!((bench.state(2), bench.state(3)), (State::Skipped, State::Blocked));
     bench.apply(Input::Resume(None));
     bench.succeed(1);
-    assert_eq!(
-        (bench.state(2), bench.state(3)),
-        (State::Skipped, State::Skipped)
-    );
+    assert_eq!((bench.state(2), bench.state(3)), (State::Skipped, State::Skipped));
     assert_eq!(starts(&bench.apply(Input::Revive(TaskKey(2)))), [2]);
 }
 

@@ -5,8 +5,8 @@ mod common;
 
 use common::{after, ended, limits, plain, starts, Bench};
 use wezterm_parallel_scheduler::{
-    Action, Backoff, Change, Condition, Edit, Input, Reason, Refusal, Requeue, State, Submission,
-    TaskKey, Tick,
+    Action, Backoff, Change, Condition, Edit, Input, Reason, Refusal, Requeue, State, Submission, TaskKey,
+    Tick,
 };
 
 const KEY: TaskKey = TaskKey(1);
@@ -21,10 +21,7 @@ fn with_retries(max_retries: u32) -> Submission {
         base_ms: 1_000,
         max_ms: 3_000,
     };
-    Submission {
-        backoff,
-        ..plain(1)
-    }
+    Submission { backoff, ..plain(1) }
 }
 
 #[test]
@@ -66,10 +63,7 @@ fn what_does_not_start_in_time_is_skipped_whatever_holds_it() {
     let start_by = Some(Tick(100));
     let mut bench = Bench::new(limits(1));
     bench.submit(plain(1));
-    bench.submit(Submission {
-        start_by,
-        ..plain(2)
-    });
+    bench.submit(Submission { start_by, ..plain(2) });
     bench.submit(Submission {
         start_by,
         held: true,
@@ -142,12 +136,7 @@ fn hold_comes_before_blocked_before_delayed() {
     };
     bench.submit(submission);
     assert_eq!(bench.state(2), State::Held);
-    assert_eq!(
-        bench.why(2).len(),
-        4,
-        "every gate is told: {:?}",
-        bench.why(2)
-    );
+    assert_eq!(bench.why(2).len(), 4, "every gate is told: {:?}", bench.why(2));
     bench.apply(Input::Release(TaskKey(2)));
     assert_eq!(bench.state(2), State::Blocked);
     bench.succeed(1);
@@ -165,16 +154,7 @@ fn a_start_is_recorded_before_it_is_asked_for() {
         attempt: 1,
         slot: 0,
     };
-    assert_eq!(
-        actions,
-        [
-            record(Change::Started {
-                attempt: 1,
-                slot: 0
-            }),
-            start
-        ]
-    );
+    assert_eq!(actions, [record(Change::Started { attempt: 1, slot: 0 }), start]);
 }
 
 #[test]
@@ -224,10 +204,7 @@ fn a_suspended_task_keeps_its_slot() {
     let stopped = [record(Change::StopRequested), Action::Stop(KEY, 1)];
     assert_eq!(bench.apply(Input::Cancel(KEY)), stopped);
     assert_eq!(bench.state(1), State::Paused);
-    assert_eq!(
-        starts(&bench.exit(1, State::Cancelled, Reason::Cancelled)),
-        [2]
-    );
+    assert_eq!(starts(&bench.exit(1, State::Cancelled, Reason::Cancelled)), [2]);
 }
 
 #[test]
@@ -392,10 +369,7 @@ fn a_judgement_that_is_no_end_is_refused() {
         state: State::Queued,
         reason: Reason::Ok,
     };
-    assert_eq!(
-        bench.refused(exited),
-        Refusal::WrongState(KEY, State::Running)
-    );
+    assert_eq!(bench.refused(exited), Refusal::WrongState(KEY, State::Running));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use naive::Model;
 use proptest::prelude::*;
 use proptest::sample::select;
 use wezterm_parallel_scheduler::{
-    Action, Backoff, Change, Condition, Edit, Input, LimitScope, Limits, Reason, Refusal,
-    Scheduler, State, Submission, Task, TaskKey, Tick,
+    Action, Backoff, Change, Condition, Edit, Input, LimitScope, Limits, Reason, Refusal, Scheduler, State,
+    Submission, Task, TaskKey, Tick,
 };
 
 /// One step of a random life. Numbers of tasks are small, so that they mostly hit one.
@@ -65,22 +65,20 @@ fn some_submission() -> impl Strategy<Value = Submission> {
     let times = (some_moment(2), some_moment(2));
     let after = prop_oneof![2 => Just(Vec::new()), 1 => some_after(3)];
     let more = (any::<bool>(), 0..3_u32, 0..5_u8);
-    (some_key(), lanes, times, after, more).prop_map(|(key, lanes, times, after, more)| {
-        Submission {
-            key,
-            lane: lane(lanes.0, lanes.1),
-            priority: more.2 * 60,
-            submitted_at: Tick(0),
-            after,
-            not_before: times.0,
-            start_by: times.1,
-            held: more.0 && more.1 == 0,
-            backoff: Backoff {
-                max_retries: more.1,
-                base_ms: 40,
-                max_ms: 100,
-            },
-        }
+    (some_key(), lanes, times, after, more).prop_map(|(key, lanes, times, after, more)| Submission {
+        key,
+        lane: lane(lanes.0, lanes.1),
+        priority: more.2 * 60,
+        submitted_at: Tick(0),
+        after,
+        not_before: times.0,
+        start_by: times.1,
+        held: more.0 && more.1 == 0,
+        backoff: Backoff {
+            max_retries: more.1,
+            base_ms: 40,
+            max_ms: 100,
+        },
     })
 }
 
@@ -117,16 +115,14 @@ fn some_limits() -> impl Strategy<Value = Limits> {
         LimitScope::Lane(lane("", "shell")),
     ];
     let lanes = prop::collection::vec((select(scopes), 0..3_u32), 0..3);
-    (0..5_u32, select(vec![0, 1, 5, 1_000_000]), lanes).prop_map(|(slots, aging_step_ms, lanes)| {
-        Limits {
-            slots,
-            aging_step_ms,
-            lanes: lanes
-                .into_iter()
-                .map(|(scope, most)| limit(scope, most))
-                .collect(),
-            jitter_seed: 3,
-        }
+    (0..5_u32, select(vec![0, 1, 5, 1_000_000]), lanes).prop_map(|(slots, aging_step_ms, lanes)| Limits {
+        slots,
+        aging_step_ms,
+        lanes: lanes
+            .into_iter()
+            .map(|(scope, most)| limit(scope, most))
+            .collect(),
+        jitter_seed: 3,
     })
 }
 
@@ -188,11 +184,7 @@ fn input_of(step: Step, now: Tick, scheduler: &Scheduler) -> Option<Input> {
             submission.start_by = at(now, submission.start_by);
             Input::Submit(submission)
         }
-        Step::Exit {
-            nth,
-            stale,
-            outcome,
-        } => {
+        Step::Exit { nth, stale, outcome } => {
             let task = nth_active(nth)?;
             Input::Exited {
                 key: task.submission.key,

@@ -6,8 +6,7 @@ mod common;
 use common::{lane, limit, limits, plain, starts, Bench, STEP_MS};
 use std::sync::Arc;
 use wezterm_parallel_scheduler::{
-    Action, Change, Edit, Input, LimitScope, Limits, Reason, Refusal, State, Submission, TaskKey,
-    Tick,
+    Action, Change, Edit, Input, LimitScope, Limits, Reason, Refusal, State, Submission, TaskKey, Tick,
 };
 
 fn with_priority(key: u64, priority: u8) -> Submission {
@@ -120,10 +119,7 @@ fn aging_bounds_the_wait_by_the_computed_moment() {
         submitted_at: Tick(5),
         ..with_priority(2, 0)
     });
-    let explained = bench
-        .scheduler
-        .explain(bench.now, TaskKey(2))
-        .expect("it waits");
+    let explained = bench.scheduler.explain(bench.now, TaskKey(2)).expect("it waits");
     let bound = explained.not_overtaken_after.expect("it waits");
     assert_eq!(bound, Tick(5 + 255 * aging_step_ms));
     let mut running = 1;
@@ -166,10 +162,7 @@ fn another_priority_moves_one_task_within_the_queue() {
         ..Edit::default()
     };
     let actions = bench.apply(Input::Edit(TaskKey(3), urgent.clone()));
-    assert_eq!(
-        actions,
-        [Action::Record(TaskKey(3), Change::Edited(urgent))]
-    );
+    assert_eq!(actions, [Action::Record(TaskKey(3), Change::Edited(urgent))]);
     bench.apply(Input::Resume(None));
     assert_eq!(bench.drain(), [3, 1, 2, 4]);
 }
@@ -270,10 +263,7 @@ fn pauses_hold_up_everything_or_one_workspace() {
     let paused: Vec<_> = bench.scheduler.paused().collect();
     assert_eq!(paused, [None, Some(Arc::from("api"))]);
     assert_eq!(starts(&bench.apply(Input::Resume(None))), [3]);
-    assert_eq!(
-        starts(&bench.apply(Input::Resume(Some(Arc::from("api"))))),
-        [1]
-    );
+    assert_eq!(starts(&bench.apply(Input::Resume(Some(Arc::from("api"))))), [1]);
     assert_eq!(bench.scheduler.paused().count(), 0);
 }
 

@@ -30,10 +30,7 @@ fn the_dependency_tree_is_small_and_has_no_tokio() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo tree failed: {errors}");
     let tree = String::from_utf8(output.stdout).expect("package names are ASCII");
-    let packages: Vec<&str> = tree
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .collect();
+    let packages: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     assert!(
         packages.contains(&PACKAGE) && packages.contains(&"priority-queue"),
         "{tree}"
@@ -52,9 +49,6 @@ fn the_dependency_tree_is_small_and_has_no_tokio() {
         "jiff",
         "time",
     ];
-    let found: Vec<&&str> = packages
-        .iter()
-        .filter(|name| banned.contains(name))
-        .collect();
+    let found: Vec<&&str> = packages.iter().filter(|name| banned.contains(name)).collect();
     assert!(found.is_empty(), "{found:?} in\n{tree}");
 }

@@ -39,14 +39,8 @@ fn restored(tasks: Vec<Task>, slots: u32) -> Bench {
 
 #[test]
 fn restoring_decides_nothing_until_the_next_input() {
-    let mut bench = restored(
-        vec![running(1, Some(1)), stored(plain(2), State::Queued)],
-        2,
-    );
-    assert_eq!(
-        (bench.state(1), bench.task(1).slot),
-        (State::Running, Some(1))
-    );
+    let mut bench = restored(vec![running(1, Some(1)), stored(plain(2), State::Queued)], 2);
+    assert_eq!((bench.state(1), bench.task(1).slot), (State::Running, Some(1)));
     assert_eq!(bench.state(2), State::Queued);
     let start = Action::Start {
         key: TaskKey(2),
@@ -65,10 +59,7 @@ fn delays_count_as_not_over_until_the_time_is_known() {
     };
     let mut bench = restored(vec![stored(delayed, State::Queued)], 1);
     assert_eq!(bench.state(1), State::Delayed);
-    let started = Change::Started {
-        attempt: 1,
-        slot: 0,
-    };
+    let started = Change::Started { attempt: 1, slot: 0 };
     let mut other = Bench::new(limits(1));
     other.scheduler.restore(bench.task(1));
     assert_eq!(other.scheduler.replay(TaskKey(1), &started), Ok(()));
@@ -104,10 +95,7 @@ fn a_lost_dependency_skips_what_was_blocked_on_it() {
     let mut bench = restored(tasks, 9);
     let actions = bench.tick(9);
     let lost = Reason::Dependency(TaskKey(9));
-    let skipped = [
-        ended(1, State::Skipped, lost),
-        ended(2, State::Skipped, lost),
-    ];
+    let skipped = [ended(1, State::Skipped, lost), ended(2, State::Skipped, lost)];
     assert_eq!(actions[..2], skipped);
     // Their condition was met when they were stored.
     assert_eq!(starts(&actions), [3, 4]);
@@ -134,10 +122,7 @@ fn a_submission_from_the_journal_is_never_dropped() {
 fn a_cascade_that_was_cut_off_is_finished() {
     let mut bench = Bench::new(limits(1));
     for submission in [plain(1), after(2, &[(1, Condition::Success)])] {
-        bench
-            .scheduler
-            .replay_submission(submission)
-            .expect("it is new");
+        bench.scheduler.replay_submission(submission).expect("it is new");
     }
     let cancelled = Change::Ended {
         state: State::Cancelled,
@@ -175,10 +160,7 @@ fn the_same_task_again_replaces_the_first() {
 
 #[test]
 fn changes_that_cannot_have_happened_are_named() {
-    let mut bench = restored(
-        vec![running(1, Some(0)), stored(plain(2), State::Queued)],
-        2,
-    );
+    let mut bench = restored(vec![running(1, Some(0)), stored(plain(2), State::Queued)], 2);
     let started = |attempt, slot| Change::Started { attempt, slot };
     let unknown = bench
         .scheduler
@@ -227,10 +209,7 @@ fn a_start_by_that_ran_out_in_between_is_noticed() {
         ..plain(1)
     };
     let mut bench = restored(vec![stored(late, State::Queued)], 1);
-    assert_eq!(
-        bench.tick(60),
-        [ended(1, State::Skipped, Reason::QueueTime)]
-    );
+    assert_eq!(bench.tick(60), [ended(1, State::Skipped, Reason::QueueTime)]);
 }
 
 #[test]
@@ -263,10 +242,7 @@ fn the_facts_count_where_the_stored_state_contradicts_them() {
         ..stored(plain(2), State::Succeeded)
     };
     let mut bench = restored(vec![blocked, queued, over], 9);
-    assert_eq!(
-        (bench.state(1), bench.state(3)),
-        (State::Queued, State::Blocked)
-    );
+    assert_eq!((bench.state(1), bench.state(3)), (State::Queued, State::Blocked));
     assert_eq!(starts(&bench.tick(1)), [1]);
     assert_eq!(bench.state(3), State::Skipped);
 }

@@ -34,9 +34,8 @@ impl ConfigArgs {
             What::Show { default: true } => screen::print(DEFAULTS_TOML)?,
             What::Show { default: false } => {
                 let loaded = context.load_config()?;
-                let text = toml::to_string_pretty(&loaded.config).map_err(|error| {
-                    Failure::bug(format!("cannot write the config as TOML: {error}"))
-                })?;
+                let text = toml::to_string_pretty(&loaded.config)
+                    .map_err(|error| Failure::bug(format!("cannot write the config as TOML: {error}")))?;
                 screen::print(&text)?;
             }
             What::Path => {

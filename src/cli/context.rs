@@ -49,9 +49,8 @@ impl Context {
 
     /// The configuration. Only for commands that are about it: it costs reading a file.
     pub(crate) fn load_config(&self) -> Result<Loaded, Failure> {
-        let env = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Ok(Config::load(self.config_file(), env, &self.paths()?)?)
     }
 
@@ -61,9 +60,8 @@ impl Context {
         if !self.autostart {
             return Ok(Client::connect(&paths.socket)?);
         }
-        let program = std::env::current_exe().map_err(|error| {
-            Failure::bug(format!("cannot tell this program's own path: {error}"))
-        })?;
+        let program = std::env::current_exe()
+            .map_err(|error| Failure::bug(format!("cannot tell this program's own path: {error}")))?;
         Ok(client::ensure_daemon(&paths, &program, self.config_file())?)
     }
 

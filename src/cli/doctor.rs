@@ -94,10 +94,7 @@ impl Report {
     }
 
     fn exit(&self) -> Exit {
-        let failed = self
-            .lines
-            .iter()
-            .any(|(verdict, ..)| *verdict == Verdict::Fail);
+        let failed = self.lines.iter().any(|(verdict, ..)| *verdict == Verdict::Fail);
         if failed {
             Exit::NotSucceeded
         } else {
@@ -139,10 +136,7 @@ fn check_folder(what: &'static str, folder: &Path, report: &mut Report) {
     let metadata = match std::fs::metadata(folder) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return report.ok(
-                what,
-                format!("{shown} is not there yet; the daemon makes it"),
-            );
+            return report.ok(what, format!("{shown} is not there yet; the daemon makes it"));
         }
         Err(error) => return report.fail(what, format!("{shown}: {error}")),
     };
@@ -155,10 +149,7 @@ fn check_folder(what: &'static str, folder: &Path, report: &mut Report) {
             format!("{shown} belongs to user {}: chown it", metadata.uid()),
         );
     } else if rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err() {
-        report.fail(
-            what,
-            format!("{shown} cannot be written to: chmod u+rwx it"),
-        );
+        report.fail(what, format!("{shown} cannot be written to: chmod u+rwx it"));
     } else if mode & 0o077 != 0 {
         report.warn(
             what,
@@ -171,22 +162,15 @@ fn check_folder(what: &'static str, folder: &Path, report: &mut Report) {
 
 fn check_daemon(paths: &Paths, report: &mut Report) -> Option<DaemonInfo> {
     let socket = paths.socket.display();
-    let answer =
-        Client::connect(&paths.socket).and_then(|mut client| client.ask(&Message::Info {}));
+    let answer = Client::connect(&paths.socket).and_then(|mut client| client.ask(&Message::Info {}));
     let daemon = match answer {
         Ok(Answer::Daemon(daemon)) => daemon,
         Ok(_) => {
-            report.fail(
-                "daemon",
-                "it does not say who it is: wezterm-parallel shutdown",
-            );
+            report.fail("daemon", "it does not say who it is: wezterm-parallel shutdown");
             return None;
         }
         Err(ClientError::NotRunning { .. }) => {
-            report.ok(
-                "daemon",
-                "none runs; the first command that needs one starts it",
-            );
+            report.ok("daemon", "none runs; the first command that needs one starts it");
             if is_socket(&paths.socket) {
                 report.ok(
                     "socket",
@@ -206,10 +190,7 @@ fn check_daemon(paths: &Paths, report: &mut Report) -> Option<DaemonInfo> {
         report.ok("daemon", words);
     } else {
         let advice = "wezterm-parallel shutdown, and the next command starts this one";
-        report.warn(
-            "daemon",
-            format!("{words}, but this program is {own}: {advice}"),
-        );
+        report.warn("daemon", format!("{words}, but this program is {own}: {advice}"));
     }
     for warning in &daemon.warnings {
         report.warn("daemon", warning);
@@ -243,8 +224,7 @@ fn check_queue(socket: &Path, report: &mut Report) {
         summary_only: true,
         ..Filter::default()
     };
-    let answer =
-        Client::connect(socket).and_then(|mut client| client.ask(&Message::Status(filter)));
+    let answer = Client::connect(socket).and_then(|mut client| client.ask(&Message::Status(filter)));
     match answer {
         Ok(Answer::Status(status)) => {
             let line = task_text::summary_line(&status.summary, super::value::now_ms());
@@ -297,18 +277,12 @@ fn tell_repair(folder: &Path, done: &journal::RepairReport, report: &mut Report)
         );
         return;
     }
-    report.ok(
-        "journal",
-        format!("repaired: {} records were kept", done.records),
-    );
+    report.ok("journal", format!("repaired: {} records were kept", done.records));
     for lost in &done.lost {
         report.warn("journal", lost);
     }
     for moved in &done.moved {
-        report.ok(
-            "journal",
-            format!("the old file is now {}", moved.display()),
-        );
+        report.ok("journal", format!("the old file is now {}", moved.display()));
     }
 }
 
@@ -321,15 +295,9 @@ fn check_space(data: &Path, report: &mut Report) {
     let free = volume.f_bavail.saturating_mul(volume.f_frsize);
     let words = format!("{} free for {}", short_bytes(free), data.display());
     if free < SPACE_FAIL {
-        report.fail(
-            "disk",
-            format!("{words}: make room, or nothing new is taken"),
-        );
+        report.fail("disk", format!("{words}: make room, or nothing new is taken"));
     } else if free < SPACE_WARN {
-        report.warn(
-            "disk",
-            format!("{words}: make room, or `wezterm-parallel clean`"),
-        );
+        report.warn("disk", format!("{words}: make room, or `wezterm-parallel clean`"));
     } else {
         report.ok("disk", words);
     }

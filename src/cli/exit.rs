@@ -87,10 +87,8 @@ impl Failure {
     pub(crate) fn unexpected_answer(answer: &crate::protocol::Answer) -> Self {
         let text = serde_json::to_string(answer).unwrap_or_default();
         let start: String = text.chars().take(80).collect();
-        Self::bug(format!(
-            "the daemon's answer does not fit the question: {start}"
-        ))
-        .hint("the daemon may be of another version: compare with `wezterm-parallel doctor`")
+        Self::bug(format!("the daemon's answer does not fit the question: {start}"))
+            .hint("the daemon may be of another version: compare with `wezterm-parallel doctor`")
     }
 
     /// With what to do about it.
@@ -174,10 +172,7 @@ pub(crate) fn report_panics() {
             .map(|at| format!(" ({}:{})", at.file(), at.line()))
             .unwrap_or_default();
         let mut stderr = io::stderr().lock();
-        let _ = writeln!(
-            stderr,
-            "error: this is a bug in wezterm-parallel: {words}{place}"
-        );
+        let _ = writeln!(stderr, "error: this is a bug in wezterm-parallel: {words}{place}");
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
             let _ = writeln!(stderr, "{}", std::backtrace::Backtrace::force_capture());
         }

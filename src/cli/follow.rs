@@ -48,11 +48,7 @@ impl FollowArgs {
 }
 
 /// Follows these tasks, which must exist, until all have ended.
-pub(crate) fn follow(
-    context: &Context,
-    ids: &[String],
-    tail: Option<usize>,
-) -> Result<Exit, Failure> {
+pub(crate) fn follow(context: &Context, ids: &[String], tail: Option<usize>) -> Result<Exit, Failure> {
     let watch = Watch::start(context, ids)?;
     if let Some(id) = ids.iter().find(|id| watch.task(id).is_none()) {
         return Err(wait::unknown_task(id));
@@ -91,11 +87,7 @@ struct Stream {
 
 impl<'a> Followers<'a> {
     /// Follows tasks that are watched.
-    pub(crate) fn new(
-        watch: Watch<'a>,
-        ids: &[String],
-        tail: Option<usize>,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(watch: Watch<'a>, ids: &[String], tail: Option<usize>) -> Result<Self, Failure> {
         let mut followers = Self {
             watch,
             open: ids.iter().cloned().collect(),
@@ -160,18 +152,13 @@ impl<'a> Followers<'a> {
             return Ok(false);
         };
         let Some(task) = self.watch.task(id) else {
-            screen::note(&format!(
-                "task {id}: removed before it could be seen to end"
-            ));
+            screen::note(&format!("task {id}: removed before it could be seen to end"));
             self.exit = Exit::NotSucceeded;
             self.close(id);
             return Ok(true);
         };
         // Whether it had ended is read before its files: then nothing can come after them.
-        let attempt = task
-            .attempts
-            .iter()
-            .find(|attempt| attempt.n == stream.attempt);
+        let attempt = task.attempts.iter().find(|attempt| attempt.n == stream.attempt);
         let Some(attempt) = attempt else {
             if has_ended(task) {
                 self.end(id);
@@ -261,10 +248,7 @@ impl Stream {
     fn announce(&self, id: &str, attempt: &AttemptView, prefixed: bool) {
         if attempt.n > 1 && !prefixed {
             let dim = text::DIM;
-            screen::note(&format!(
-                "{dim}--- task {id}, attempt {} ---{dim:#}",
-                attempt.n
-            ));
+            screen::note(&format!("{dim}--- task {id}, attempt {} ---{dim:#}", attempt.n));
         }
     }
 

@@ -34,8 +34,5 @@ impl ReleaseArgs {
 }
 
 fn only(ids: Vec<String>) -> Ids {
-    Ids {
-        ids,
-        workspace: None,
-    }
+    Ids { ids, workspace: None }
 }

@@ -69,8 +69,7 @@ fn chosen_attempt(task: &TaskView, number: Option<u32>) -> Result<&AttemptView, 
 
 /// Opens a file of an attempt folder.
 pub(crate) fn open(path: &Path) -> Result<Option<OutputFile>, Failure> {
-    OutputFile::open(path)
-        .map_err(|error| Failure::file(format!("cannot read {}", path.display()), &error))
+    OutputFile::open(path).map_err(|error| Failure::file(format!("cannot read {}", path.display()), &error))
 }
 
 fn print(output: &mut OutputFile, tail: Option<usize>, out: &mut impl io::Write) -> io::Result<()> {

@@ -265,9 +265,7 @@ mod tests {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut definition(), "wezterm-parallel", &mut script);
             assert!(
-                String::from_utf8(script)
-                    .unwrap()
-                    .contains("max-queue-time"),
+                String::from_utf8(script).unwrap().contains("max-queue-time"),
                 "{shell}"
             );
         }

@@ -58,9 +58,7 @@ impl OutputFile {
                 Ok(true)
             }
             Region::Data(end) => {
-                let room = usize::try_from(end - self.position)
-                    .unwrap_or(CHUNK)
-                    .min(CHUNK);
+                let room = usize::try_from(end - self.position).unwrap_or(CHUNK).min(CHUNK);
                 self.chunk.resize(CHUNK, 0);
                 self.file.seek(SeekFrom::Start(self.position))?;
                 let count = self.file.read(&mut self.chunk[..room])?;
@@ -138,12 +136,7 @@ impl OutputFile {
 
 /// The place of the `left`th newline from the end; counts `left` down, to 0 if there are enough.
 fn nth_newline_from_end(bytes: &[u8], left: &mut usize) -> Option<usize> {
-    for (at, _) in bytes
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, byte)| **byte == b'\n')
-    {
+    for (at, _) in bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
         *left -= 1;
         if *left == 0 {
             return Some(at);

@@ -106,10 +106,7 @@ mod tests {
     fn without_a_prefix_bytes_pass_as_they_are() {
         let mut shown = Vec::new();
         let mut writer = PrefixWriter::new(None);
-        writer
-            .onto(&mut shown)
-            .write_all(b"no newline \xff")
-            .unwrap();
+        writer.onto(&mut shown).write_all(b"no newline \xff").unwrap();
         writer.finish(&mut shown).unwrap();
         assert_eq!(shown, b"no newline \xff");
     }

@@ -136,34 +136,23 @@ impl QueueArgs {
 }
 
 /// The command or the argv, from the three forms of the command line.
-fn work(
-    command: &[String],
-    argv: Vec<String>,
-) -> Result<(Option<String>, Option<Vec<String>>), Failure> {
-    const FORMS: &str =
-        "`queue 'echo hi'` runs a shell line, `queue -- echo hi` runs a program with \
+fn work(command: &[String], argv: Vec<String>) -> Result<(Option<String>, Option<Vec<String>>), Failure> {
+    const FORMS: &str = "`queue 'echo hi'` runs a shell line, `queue -- echo hi` runs a program with \
                          its arguments, `queue -` reads the command from stdin";
     match (command, argv.is_empty()) {
         ([], true) => Err(Failure::usage("there is no command to queue").hint(FORMS)),
         ([], false) => Ok((None, Some(argv))),
         ([dash], true) if dash == "-" => Ok((Some(command_from_stdin()?), None)),
-        ([line], true) if line.trim().is_empty() => {
-            Err(Failure::usage("the command is empty").hint(FORMS))
-        }
+        ([line], true) if line.trim().is_empty() => Err(Failure::usage("the command is empty").hint(FORMS)),
         ([line], true) => Ok((Some(line.clone()), None)),
         (words, true) => {
             let words = words.join(" ");
             let both = format!(
                 "write `queue '{words}'` for a shell line, or `queue -- {words}` for a program with its arguments"
             );
-            Err(Failure::usage(format!(
-                "a command is one argument, and `{words}` is several"
-            ))
-            .hint(both))
+            Err(Failure::usage(format!("a command is one argument, and `{words}` is several")).hint(both))
         }
-        (_, false) => {
-            Err(Failure::usage("there is a command before `--` and another after it").hint(FORMS))
-        }
+        (_, false) => Err(Failure::usage("there is a command before `--` and another after it").hint(FORMS)),
     }
 }
 
@@ -227,10 +216,8 @@ fn added_environment(
         .map(
             |EnvSetting { name, value }| match value.or_else(|| caller.get(&name).cloned()) {
                 Some(value) => Ok((name, value)),
-                None => Err(
-                    Failure::usage(format!("the variable {name} is not set here"))
-                        .hint(format!("`--env {name}=VALUE` sets it")),
-                ),
+                None => Err(Failure::usage(format!("the variable {name} is not set here"))
+                    .hint(format!("`--env {name}=VALUE` sets it"))),
             },
         )
         .collect()
@@ -290,9 +277,7 @@ mod tests {
             failure.message,
             "a command is one argument, and `echo hi` is several"
         );
-        assert!(
-            failure.hint.contains("queue 'echo hi'") && failure.hint.contains("queue -- echo hi")
-        );
+        assert!(failure.hint.contains("queue 'echo hi'") && failure.hint.contains("queue -- echo hi"));
     }
 
     #[test]

@@ -57,9 +57,8 @@ struct Service {
 
 impl Service {
     fn of_this_system(context: &Context) -> Result<Self, Failure> {
-        let program = std::env::current_exe().map_err(|error| {
-            Failure::bug(format!("cannot tell this program's own path: {error}"))
-        })?;
+        let program = std::env::current_exe()
+            .map_err(|error| Failure::bug(format!("cannot tell this program's own path: {error}")))?;
         let program = text(&program)?;
         let mut argv = vec![program];
         for (option, value) in [
@@ -67,9 +66,8 @@ impl Service {
             ("--config", context.config_file()),
         ] {
             if let Some(value) = value {
-                let absolute = std::path::absolute(value).map_err(|error| {
-                    Failure::file(format!("cannot use {}", value.display()), &error)
-                })?;
+                let absolute = std::path::absolute(value)
+                    .map_err(|error| Failure::file(format!("cannot use {}", value.display()), &error))?;
                 argv.extend([option.to_owned(), text(&absolute)?]);
             }
         }
@@ -104,33 +102,25 @@ impl Service {
     }
 
     fn launchd(home: &Path, argv: &[String]) -> Self {
-        let file = home
-            .join("Library/LaunchAgents")
-            .join(format!("{LABEL}.plist"));
+        let file = home.join("Library/LaunchAgents").join(format!("{LABEL}.plist"));
         let domain = format!("gui/{}", rustix::process::getuid().as_raw());
         let path = file.display().to_string();
         Self {
             content: launchd_plist(argv),
             start: vec![words_of("launchctl", &["bootstrap", &domain, &path])],
-            stop: vec![words_of(
-                "launchctl",
-                &["bootout", &format!("{domain}/{LABEL}")],
-            )],
+            stop: vec![words_of("launchctl", &["bootout", &format!("{domain}/{LABEL}")])],
             after_removal: Vec::new(),
             file,
         }
     }
 
     fn install(&self) -> Result<(), Failure> {
-        let unchanged =
-            std::fs::read_to_string(&self.file).is_ok_and(|content| content == self.content);
+        let unchanged = std::fs::read_to_string(&self.file).is_ok_and(|content| content == self.content);
         if !unchanged {
             let folder = self.file.parent().unwrap_or(Path::new("/"));
             std::fs::create_dir_all(folder)
                 .and_then(|()| std::fs::write(&self.file, &self.content))
-                .map_err(|error| {
-                    Failure::file(format!("cannot write {}", self.file.display()), &error)
-                })?;
+                .map_err(|error| Failure::file(format!("cannot write {}", self.file.display()), &error))?;
             screen::note(&format!("wrote {}", self.file.display()));
         }
         if run_all(&self.start)? {
@@ -145,9 +135,8 @@ impl Service {
             return Ok(());
         }
         run_all(&self.stop)?;
-        std::fs::remove_file(&self.file).map_err(|error| {
-            Failure::file(format!("cannot remove {}", self.file.display()), &error)
-        })?;
+        std::fs::remove_file(&self.file)
+            .map_err(|error| Failure::file(format!("cannot remove {}", self.file.display()), &error))?;
         screen::note(&format!("removed {}", self.file.display()));
         run_all(&self.after_removal)?;
         Ok(())
@@ -170,10 +159,7 @@ fn run_all(commands: &[Vec<String>]) -> Result<bool, Failure> {
     for (index, argv) in commands.iter().enumerate() {
         let status = Command::new(&argv[0]).args(&argv[1..]).status();
         if !status.is_ok_and(|status| status.success()) {
-            let rest: Vec<String> = commands[index..]
-                .iter()
-                .map(|argv| argv.join(" "))
-                .collect();
+            let rest: Vec<String> = commands[index..].iter().map(|argv| argv.join(" ")).collect();
             screen::note(&format!(
                 "{} is not available in this session; run yourself:\n  {}",
                 argv[0],
@@ -277,10 +263,7 @@ mod tests {
 
     #[test]
     fn unit_words_lose_no_character() {
-        assert_eq!(
-            systemd_word(r#"/a "b"\c %d $e"#),
-            r#""/a \"b\"\\c %%d $$e""#
-        );
+        assert_eq!(systemd_word(r#"/a "b"\c %d $e"#), r#""/a \"b\"\\c %%d $$e""#);
     }
 
     #[test]

@@ -33,11 +33,10 @@ impl ShutdownArgs {
         let deadline = Instant::now() + END_WITHIN;
         while context.is_daemon_running()? {
             if Instant::now() > deadline {
-                return Err(Failure::refused(format!(
-                    "the daemon (pid {}) has not ended yet",
-                    daemon.pid
-                ))
-                .hint("its log file says what it waits for"));
+                return Err(
+                    Failure::refused(format!("the daemon (pid {}) has not ended yet", daemon.pid))
+                        .hint("its log file says what it waits for"),
+                );
             }
             std::thread::sleep(LOOK_EVERY);
         }

@@ -224,9 +224,7 @@ fn optional_fact(shown: &mut String, name: &str, value: Option<&str>) {
 }
 
 fn attempts(attempts: &[AttemptView], now_ms: u64) -> String {
-    let headings = [
-        "ATTEMPT", "OUTCOME", "STARTED", "TIME", "CPU", "MEMORY", "FOLDER",
-    ];
+    let headings = ["ATTEMPT", "OUTCOME", "STARTED", "TIME", "CPU", "MEMORY", "FOLDER"];
     let mut table = Table::new(&headings, &[0, 3, 4, 5]);
     for attempt in attempts {
         table.row(attempt_row(attempt, now_ms));
@@ -262,11 +260,7 @@ fn attempt_row(attempt: &AttemptView, now_ms: u64) -> Vec<Cell> {
 
 /// How an attempt ended: `ok`, `exit 3`, `signal 9`, `timeout`, or `running`.
 pub(crate) fn outcome_words(attempt: &AttemptView) -> String {
-    match (
-        attempt.outcome.as_deref(),
-        attempt.exit_code,
-        attempt.signal,
-    ) {
+    match (attempt.outcome.as_deref(), attempt.exit_code, attempt.signal) {
         (None, _, _) => "running".to_owned(),
         (Some("exit_code"), Some(code), _) => format!("exit {code}"),
         (Some("signal"), _, Some(signal)) => format!("signal {signal}"),
@@ -316,11 +310,7 @@ pub(crate) fn end_words(task: &TaskView) -> String {
     } else {
         String::new()
     };
-    format!(
-        "task {}: {style}{}{style:#}{hint}",
-        task.id,
-        state_words(task)
-    )
+    format!("task {}: {style}{}{style:#}{hint}", task.id, state_words(task))
 }
 
 #[cfg(test)]

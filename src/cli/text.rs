@@ -196,10 +196,7 @@ mod tests {
     #[test]
     fn control_characters_are_shown() {
         assert_eq!(visible("a\nb\t\x1b[31mc"), r"a\nb\t\x1b[31mc");
-        assert_eq!(
-            visible("\u{202e}gnp.exe\u{9b}1m"),
-            r"\u{202e}gnp.exe\u{9b}1m"
-        );
+        assert_eq!(visible("\u{202e}gnp.exe\u{9b}1m"), r"\u{202e}gnp.exe\u{9b}1m");
         assert_eq!(visible("grün 漢字"), "grün 漢字");
     }
 
@@ -221,11 +218,7 @@ mod tests {
     #[test]
     fn the_last_column_gives_way() {
         let mut table = Table::new(&["ID", "N", "COMMAND"], &[1]);
-        table.row(
-            ["a", "5", "echo something rather long"]
-                .map(Cell::plain)
-                .to_vec(),
-        );
+        table.row(["a", "5", "echo something rather long"].map(Cell::plain).to_vec());
         table.row(["beta", "150", "true"].map(Cell::plain).to_vec());
         let plain = |width| anstream::adapter::strip_str(&table.render(width)).to_string();
         insta::assert_snapshot!(plain(Some(30)), @r"

@@ -73,10 +73,7 @@ fn time_of_day(text: &str, now: &Zoned) -> Option<Timestamp> {
         text.to_owned()
     };
     let time: civil::Time = padded.parse().ok()?;
-    let today = now
-        .date()
-        .to_datetime(time)
-        .to_zoned(now.time_zone().clone());
+    let today = now.date().to_datetime(time).to_zoned(now.time_zone().clone());
     let today = today.ok()?;
     if &today > now {
         return Some(today.timestamp());
@@ -228,18 +225,9 @@ mod tests {
 
     #[test]
     fn moments_are_local_unless_they_say_otherwise() {
-        assert_eq!(
-            at("2026-07-01 03:04").unwrap(),
-            "2026-07-01 03:04:00 +02:00"
-        );
-        assert_eq!(
-            at("2026-07-01T03:04:05").unwrap(),
-            "2026-07-01 03:04:05 +02:00"
-        );
-        assert_eq!(
-            at("2026-07-01T03:04:05Z").unwrap(),
-            "2026-07-01 05:04:05 +02:00"
-        );
+        assert_eq!(at("2026-07-01 03:04").unwrap(), "2026-07-01 03:04:00 +02:00");
+        assert_eq!(at("2026-07-01T03:04:05").unwrap(), "2026-07-01 03:04:05 +02:00");
+        assert_eq!(at("2026-07-01T03:04:05Z").unwrap(), "2026-07-01 05:04:05 +02:00");
         assert_eq!(
             at("2026-07-01T03:04:05+09:00").unwrap(),
             "2026-06-30 20:04:05 +02:00"

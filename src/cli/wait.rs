@@ -48,8 +48,7 @@ pub(crate) fn wait_for(context: &Context, ids: &[String]) -> Result<Exit, Failur
 
 /// There is no such task.
 pub(crate) fn unknown_task(id: &str) -> Failure {
-    Failure::refused(format!("there is no task {id}"))
-        .hint("`wezterm-parallel status` lists the tasks")
+    Failure::refused(format!("there is no task {id}")).hint("`wezterm-parallel status` lists the tasks")
 }
 
 fn until_all_ended(mut watch: Watch<'_>) -> Result<Exit, Failure> {
@@ -81,9 +80,7 @@ fn is_over(watch: &Watch<'_>, id: &str, exit: &mut Exit) -> bool {
             *exit = Exit::NotSucceeded;
         }
         None => {
-            screen::note(&format!(
-                "task {id}: removed before it could be seen to end"
-            ));
+            screen::note(&format!("task {id}: removed before it could be seen to end"));
             *exit = Exit::NotSucceeded;
         }
     }

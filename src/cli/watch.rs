@@ -53,9 +53,7 @@ impl<'a> Watch<'a> {
             context,
             subscribe,
             events,
-            tasks: unfinished
-                .map(|task| (task.id.clone(), Some(task)))
-                .collect(),
+            tasks: unfinished.map(|task| (task.id.clone(), Some(task))).collect(),
         })
     }
 

@@ -29,9 +29,7 @@ pub enum ClientError {
     #[error("{0}")]
     Refused(ErrorAnswer),
     /// The connection ended early.
-    #[error(
-        "the connection to the daemon broke: {detail}; whether the request was done is unknown"
-    )]
+    #[error("the connection to the daemon broke: {detail}; whether the request was done is unknown")]
     Broken {
         /// How.
         detail: String,
@@ -61,8 +59,7 @@ impl ClientError {
             Self::Connect { .. } => "the socket must be your own".to_owned(),
             Self::Refused(answer) => answer.hint.clone(),
             Self::Broken { .. } => {
-                "look with `wezterm-parallel status`; repeating with the same id doubles nothing"
-                    .to_owned()
+                "look with `wezterm-parallel status`; repeating with the same id doubles nothing".to_owned()
             }
             Self::Protocol { .. } => {
                 "client and daemon may differ in version: wezterm-parallel shutdown, then try again"
@@ -77,9 +74,7 @@ impl ClientError {
 pub(super) fn cannot_connect(socket: &Path, source: io::Error) -> ClientError {
     let path = socket.to_owned();
     match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            ClientError::NotRunning { path }
-        }
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NotRunning { path },
         _ => ClientError::Connect { path, source },
     }
 }

@@ -16,10 +16,7 @@ pub struct Events {
 
 impl Events {
     pub(super) fn new(lines: Lines) -> Self {
-        Self {
-            lines,
-            failed: false,
-        }
+        Self { lines, failed: false }
     }
 
     /// The next event; `None` if none has come within `timeout`. Nothing is lost by a timeout.

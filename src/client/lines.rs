@@ -35,10 +35,7 @@ impl Lines {
     }
 
     /// The next answer; `None` if the time is over. Without a timeout it waits for ever.
-    pub(super) fn next_answer(
-        &mut self,
-        timeout: Option<Duration>,
-    ) -> Result<Option<Answer>, ClientError> {
+    pub(super) fn next_answer(&mut self, timeout: Option<Duration>) -> Result<Option<Answer>, ClientError> {
         let deadline = timeout.map(|timeout| std::time::Instant::now() + timeout);
         loop {
             if let Some(answer) = self.buffered()? {
@@ -85,8 +82,7 @@ impl Lines {
         let kept = self.buffer.len();
         self.buffer.resize(kept + READ_BYTES, 0);
         let result = self.stream.read(&mut self.buffer[kept..]);
-        self.buffer
-            .truncate(kept + result.as_ref().copied().unwrap_or(0));
+        self.buffer.truncate(kept + result.as_ref().copied().unwrap_or(0));
         match result {
             Ok(0) => Err(ended()),
             Ok(_) => Ok(true),
@@ -99,8 +95,5 @@ impl Lines {
 
 /// Systems differ in how they say that the time is over.
 pub(super) fn is_timeout(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

@@ -30,8 +30,7 @@ impl Client {
     /// # Errors
     /// `NotRunning` if none does.
     pub fn connect(socket: &Path) -> Result<Self, ClientError> {
-        let stream =
-            UnixStream::connect(socket).map_err(|error| error::cannot_connect(socket, error))?;
+        let stream = UnixStream::connect(socket).map_err(|error| error::cannot_connect(socket, error))?;
         Ok(Self {
             lines: Lines::new(stream),
         })
@@ -72,10 +71,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::ask`].
-    pub fn subscribe(
-        mut self,
-        subscribe: Subscribe,
-    ) -> Result<(StatusAnswer, Events), ClientError> {
+    pub fn subscribe(mut self, subscribe: Subscribe) -> Result<(StatusAnswer, Events), ClientError> {
         match self.ask(&Message::Subscribe(subscribe))? {
             Answer::Status(status) => Ok((status, Events::new(self.lines))),
             other => Err(error::unexpected(&other)),

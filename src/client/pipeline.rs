@@ -79,10 +79,7 @@ impl<M: Iterator<Item = Message>, F: FnMut(usize, Answer)> Pipeline<'_, M, F> {
             self.outgoing.clear();
             self.written = 0;
         }
-        while !self.exhausted
-            && self.outgoing.len() < CHUNK_BYTES
-            && self.sent - self.answered < WINDOW
-        {
+        while !self.exhausted && self.outgoing.len() < CHUNK_BYTES && self.sent - self.answered < WINDOW {
             match self.messages.next() {
                 Some(message) => {
                     encode_message(&message, &mut self.outgoing);

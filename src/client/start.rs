@@ -37,11 +37,7 @@ const LOG_BYTES_MAX: u64 = 1024 * 1024;
 ///
 /// # Errors
 /// `NotStarted` with the daemon's last words if it does not come up within 10 seconds.
-pub fn ensure_daemon(
-    paths: &Paths,
-    program: &Path,
-    config: Option<&Path>,
-) -> Result<Client, ClientError> {
+pub fn ensure_daemon(paths: &Paths, program: &Path, config: Option<&Path>) -> Result<Client, ClientError> {
     match Client::connect(&paths.socket) {
         Err(ClientError::NotRunning { .. }) => {}
         other => return other,
@@ -132,10 +128,7 @@ fn last_words(path: &Path, begin: u64) -> String {
     let Ok(text) = read_tail(path, begin) else {
         return String::new();
     };
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let skipped = lines.len().saturating_sub(LAST_WORDS_LINES);
     lines[skipped..]
         .iter()

@@ -82,11 +82,7 @@ fn answer_tasks(mut stream: UnixStream) {
 fn nobody_listening_is_said_so() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
-    let told = |error: ClientError| {
-        error
-            .to_string()
-            .replace(folder.path().to_str().unwrap(), "~")
-    };
+    let told = |error: ClientError| error.to_string().replace(folder.path().to_str().unwrap(), "~");
     insta::assert_snapshot!(told(Client::connect(&socket).unwrap_err()), @"no daemon is listening on ~/s");
     drop(UnixListener::bind(&socket).unwrap());
     let stale = Client::connect(&socket).unwrap_err();
@@ -198,9 +194,7 @@ fn full_buffers_on_both_sides_stall_nobody() {
     });
     let mut client = server.client();
     let mut answers = 0;
-    client
-        .ask_all((0..5_000).map(task), |_, _| answers += 1)
-        .unwrap();
+    client.ask_all((0..5_000).map(task), |_, _| answers += 1).unwrap();
     assert_eq!(answers, 5_000);
     drop(client);
     server.end();
@@ -235,12 +229,7 @@ fn events_come_with_and_without_waiting() {
         assert_eq!(line, "{\"Subscribe\":{\"ids\":[\"t1\"]}}\n");
         say(&mut stream, &Answer::Status(StatusAnswer::default()));
         let mut event = Vec::new();
-        encode(
-            &Answer::Event(Event::Removed {
-                id: "t1".to_owned(),
-            }),
-            &mut event,
-        );
+        encode(&Answer::Event(Event::Removed { id: "t1".to_owned() }), &mut event);
         wait.recv().unwrap();
         stream.write_all(&event[..10]).unwrap();
         wait.recv().unwrap();
@@ -256,24 +245,15 @@ fn events_come_with_and_without_waiting() {
     assert_eq!(events.next_timeout(brief).unwrap(), None);
     assert_eq!(events.next_timeout(Duration::ZERO).unwrap(), None);
     go.send(()).unwrap();
-    assert_eq!(
-        events.next_timeout(brief).unwrap(),
-        None,
-        "half an event is none"
-    );
+    assert_eq!(events.next_timeout(brief).unwrap(), None, "half an event is none");
     go.send(()).unwrap();
     assert_eq!(
         events.next().unwrap().unwrap(),
-        Event::Removed {
-            id: "t1".to_owned()
-        }
+        Event::Removed { id: "t1".to_owned() }
     );
     let second = events.next_timeout(Duration::from_secs(60)).unwrap();
     assert_eq!(second, Some(Event::Lagged { dropped: 3 }));
-    assert!(matches!(
-        events.next(),
-        Some(Err(ClientError::Broken { .. }))
-    ));
+    assert!(matches!(events.next(), Some(Err(ClientError::Broken { .. }))));
     assert!(events.next().is_none(), "it ends after the first error");
     server.end();
 }
@@ -312,19 +292,10 @@ fn a_daemon_that_fails_is_quoted() {
     ");
     let mode = fs::metadata(&paths.log_file).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
-    let again = ensure_daemon(&paths, &program, None)
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        again.matches("one").count(),
-        1,
-        "only its own words: {again}"
-    );
+    let again = ensure_daemon(&paths, &program, None).unwrap_err().to_string();
+    assert_eq!(again.matches("one").count(), 1, "only its own words: {again}");
     let missing = ensure_daemon(&paths, &folder.path().join("missing"), None).unwrap_err();
-    assert!(
-        matches!(missing, ClientError::NotStarted { .. }),
-        "{missing}"
-    );
+    assert!(matches!(missing, ClientError::NotStarted { .. }), "{missing}");
 }
 
 #[test]

@@ -89,10 +89,7 @@ pub(super) fn meaning(variable: &str, tree: &Value) -> Meaning {
         return Meaning::None;
     }
     let targets = targets(tree);
-    let names: Vec<String> = targets
-        .iter()
-        .map(|target| variable_of(&target.path))
-        .collect();
+    let names: Vec<String> = targets.iter().map(|target| variable_of(&target.path)).collect();
     match names.iter().position(|known| known == name) {
         Some(index) => targets
             .into_iter()
@@ -121,11 +118,7 @@ fn targets(tree: &Value) -> Vec<Target> {
     }
     for workspace in keys_of(&tree["limits"]["workspaces"]) {
         targets.push(Target {
-            path: vec![
-                "limits".to_owned(),
-                "workspaces".to_owned(),
-                workspace.clone(),
-            ],
+            path: vec!["limits".to_owned(), "workspaces".to_owned(), workspace.clone()],
             kind: Kind::Number,
         });
     }

@@ -86,21 +86,14 @@ fn find_file(folder: &Path) -> Result<Option<PathBuf>, ConfigError> {
     }
 }
 
-fn apply(
-    tree: &mut Value,
-    target: &Target,
-    variable: &str,
-    text: &str,
-) -> Result<Config, ConfigError> {
+fn apply(tree: &mut Value, target: &Target, variable: &str, text: &str) -> Result<Config, ConfigError> {
     set(tree, &target.path, value_of(target.kind, text));
-    typed(tree)
-        .and_then(valid)
-        .map_err(|fault| ConfigError::Invalid {
-            place: variable.to_owned(),
-            key: fault.key,
-            message: fault.message,
-            hint: fault.hint,
-        })
+    typed(tree).and_then(valid).map_err(|fault| ConfigError::Invalid {
+        place: variable.to_owned(),
+        key: fault.key,
+        message: fault.message,
+        hint: fault.hint,
+    })
 }
 
 fn unknown_variable(variable: &str, nearest: Option<String>) -> String {
@@ -147,10 +140,7 @@ fn complete_workers(tree: &mut Value) {
 fn typed(tree: &Value) -> Result<Config, Fault> {
     let none = Map::new();
     let workers = tree["workers"].as_object().unwrap_or(&none);
-    if let Some((name, _)) = workers
-        .iter()
-        .find(|(_, worker)| worker.get("kind").is_none())
-    {
+    if let Some((name, _)) = workers.iter().find(|(_, worker)| worker.get("kind").is_none()) {
         return Err(Fault {
             key: format!("workers.{name}"),
             message: format!("`workers.{name}` needs a `kind`"),
@@ -188,10 +178,7 @@ fn reword(path: &str, text: &str) -> Fault {
             "" => "the whole file".to_owned(),
             path => format!("`{path}`"),
         };
-        (
-            format!("{name} must be {expected}, not {found}"),
-            String::new(),
-        )
+        (format!("{name} must be {expected}, not {found}"), String::new())
     } else if path.is_empty() || path == "." {
         (text.to_owned(), String::new())
     } else {
@@ -221,11 +208,7 @@ impl<'p> Source<'p> {
         let text = fs::read_to_string(path).map_err(unreadable)?;
         let extension = path.extension().and_then(|extension| extension.to_str());
         let is_yaml = matches!(extension, Some("yaml" | "yml"));
-        Ok(Self {
-            path,
-            text,
-            is_yaml,
-        })
+        Ok(Self { path, text, is_yaml })
     }
 
     /// The file as a tree, after its keys and types have been checked where lines are known.
@@ -239,14 +222,11 @@ impl<'p> Source<'p> {
 
     fn toml_tree(&self) -> Result<Value, ConfigError> {
         let failed = |path: &str, error: &toml::de::Error| {
-            let at = error
-                .span()
-                .map(|span| line_and_column(&self.text, span.start));
+            let at = error.span().map(|span| line_and_column(&self.text, span.start));
             self.invalid(at, reword(path, error.message()))
         };
         let tree = toml::from_str(&self.text).map_err(|error| failed("", &error))?;
-        let deserializer =
-            toml::Deserializer::parse(&self.text).map_err(|error| failed("", &error))?;
+        let deserializer = toml::Deserializer::parse(&self.text).map_err(|error| failed("", &error))?;
         serde_path_to_error::deserialize::<_, Config>(deserializer)
             .map_err(|error| failed(&error.path().to_string(), error.inner()))?;
         Ok(tree)
@@ -259,10 +239,8 @@ impl<'p> Source<'p> {
             return Ok(Value::Null);
         }
         let options = serde_saphyr::options! { with_snippet: false };
-        let mut tree =
-            serde_saphyr::from_str_with_options(&self.text, options.clone()).map_err(|error| {
-                self.invalid(yaml_place(&error), reword("", &without_place(&error)))
-            })?;
+        let mut tree = serde_saphyr::from_str_with_options(&self.text, options.clone())
+            .map_err(|error| self.invalid(yaml_place(&error), reword("", &without_place(&error))))?;
         drop_nulls(&mut tree);
         if let Err(error) = serde_path_to_error::deserialize::<_, Config>(&tree) {
             let at = serde_saphyr::from_str_with_options::<Config>(&self.text, options)

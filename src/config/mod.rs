@@ -16,8 +16,8 @@ mod validate;
 pub use error::ConfigError;
 pub use load::Loaded;
 pub use model::{
-    Admission, Config, JournalConfig, LimitsConfig, LogConfig, Output, Pool, Retention,
-    SchedulerConfig, Slots, WorkerConfig, WorkerKind, DEFAULTS_TOML,
+    Admission, Config, JournalConfig, LimitsConfig, LogConfig, Output, Pool, Retention, SchedulerConfig,
+    Slots, WorkerConfig, WorkerKind, DEFAULTS_TOML,
 };
 pub use paths::{ensure_private_dir, Paths};
 pub use signal::parse_signal;

@@ -61,11 +61,7 @@ impl Paths {
         lookup: impl Fn(&str) -> Option<OsString>,
         socket: Option<PathBuf>,
     ) -> Result<Self, ConfigError> {
-        let absolute = |name: &str| {
-            lookup(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
+        let absolute = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = absolute("HOME");
         let base = |name: &str, below_home: &str| {
             absolute(name)

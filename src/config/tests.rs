@@ -142,21 +142,14 @@ fn toml_and_yaml_say_the_same() {
         "config.toml",
         "[pool]\nslots = 4\n[limits]\nline_bytes = \"2MiB\"\n[workers.shell]\ntimeout = \"1h\"\n",
     );
-    let yaml =
-        "pool:\n  slots: 4\nlimits:\n  line_bytes: 2MiB\nworkers:\n  shell:\n    timeout: 1h\n";
+    let yaml = "pool:\n  slots: 4\nlimits:\n  line_bytes: 2MiB\nworkers:\n  shell:\n    timeout: 1h\n";
     for name in ["config.yaml", "config.yml"] {
-        assert_eq!(
-            Home::with(name, yaml).load().config,
-            from_toml.load().config
-        );
+        assert_eq!(Home::with(name, yaml).load().config, from_toml.load().config);
     }
     let config = from_toml.load().config;
     assert_eq!(config.pool.slots, Slots::Count(4));
     assert_eq!(config.limits.line_bytes, 2 << 20);
-    assert_eq!(
-        config.workers["shell"].timeout,
-        Some(Duration::from_secs(3600))
-    );
+    assert_eq!(config.workers["shell"].timeout, Some(Duration::from_secs(3600)));
     assert_eq!(
         config.workers["shell"].shell.as_deref(),
         Some("sh"),
@@ -310,15 +303,9 @@ fn an_explicit_file_is_taken_in_place_of_the_usual_one() {
     let loaded = load(&other).unwrap();
     assert_eq!(loaded.config.pool.slots, Slots::Count(7));
     assert_eq!(loaded.file, Some(other));
-    assert_eq!(
-        load(Path::new("/dev/null")).unwrap().config,
-        Config::default()
-    );
+    assert_eq!(load(Path::new("/dev/null")).unwrap().config, Config::default());
     let missing = load(&home.folder.path().join("missing.toml")).unwrap_err();
-    assert!(
-        matches!(missing, ConfigError::Unreadable { .. }),
-        "{missing}"
-    );
+    assert!(matches!(missing, ConfigError::Unreadable { .. }), "{missing}");
 }
 
 #[test]
@@ -408,10 +395,7 @@ fn places_follow_the_xdg_rules() {
         ("XDG_RUNTIME_DIR", "r"),
     ]);
     let relative = relative.unwrap();
-    assert_eq!(
-        relative.config_dir,
-        Path::new("/home/u/.config/wezterm-parallel")
-    );
+    assert_eq!(relative.config_dir, Path::new("/home/u/.config/wezterm-parallel"));
     assert_eq!(
         relative.runtime,
         Path::new("/home/u/.local/share/wezterm-parallel/run")

@@ -229,10 +229,7 @@ pub(super) mod optional_duration {
 pub(super) mod size {
     use super::*;
 
-    pub(in crate::config) fn serialize<S: Serializer>(
-        value: &u64,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(in crate::config) fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         ByteSize(*value).serialize(serializer)
     }
 

@@ -89,17 +89,13 @@ impl AttemptFolder {
         match builder.create(&self.0) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if let Some(parent) = self.0.parent() {
-                    DirBuilder::new()
-                        .mode(0o700)
-                        .recursive(true)
-                        .create(parent)?;
+                    DirBuilder::new().mode(0o700).recursive(true).create(parent)?;
                 }
                 builder.create(&self.0)?;
             }
             result => result?,
         }
-        self.make_shim_file()
-            .inspect_err(|_| self.remove_unstarted())
+        self.make_shim_file().inspect_err(|_| self.remove_unstarted())
     }
 
     fn make_shim_file(&self) -> io::Result<File> {
@@ -362,10 +358,7 @@ mod tests {
     fn remnants_of_an_attempt_that_never_started_make_way_for_it() {
         let (_home, folder) = folder();
         drop(folder.prepare().unwrap());
-        assert_eq!(
-            folder.prepare().unwrap_err().kind(),
-            ErrorKind::AlreadyExists
-        );
+        assert_eq!(folder.prepare().unwrap_err().kind(), ErrorKind::AlreadyExists);
         folder.remove_unstarted();
         folder.prepare().unwrap();
     }

@@ -81,10 +81,7 @@ impl Decoder {
         };
         let length = u32::from_le_bytes(*length) as usize;
         if length > FRAME_MAX {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "an impossible length",
-            ));
+            return Err(io::Error::new(ErrorKind::InvalidData, "an impossible length"));
         }
         let end = LENGTH_SIZE + length;
         let Some(content) = self.bytes.get(LENGTH_SIZE..end) else {

@@ -59,10 +59,7 @@ fn serve() -> io::Result<()> {
         // SAFETY: descriptor 0 is the socket that this process was started with, and nobody else
         // in it reads standard input.
         socket: unsafe { UnixStream::from_raw_fd(0) },
-        null: OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/null")?,
+        null: OpenOptions::new().read(true).write(true).open("/dev/null")?,
         pokes: PathBuf::new(),
     };
     let mut decoder = Decoder::default();

@@ -55,10 +55,7 @@ impl ProcessExecutor {
     pub fn start(options: ExecutorOptions, reports: mpsc::Sender<Report>) -> io::Result<Self> {
         let ExecutorOptions { runtime, program } = options;
         let runtime = std::path::absolute(runtime)?;
-        DirBuilder::new()
-            .mode(0o700)
-            .recursive(true)
-            .create(&runtime)?;
+        DirBuilder::new().mode(0o700).recursive(true).create(&runtime)?;
         let launcher = LauncherOptions {
             program: std::path::absolute(program)?,
             lock: runtime.join("launcher.lock"),

@@ -88,8 +88,7 @@ fn begin(launch: &Launch, attempt: &AttemptFolder, shim: &File, signals: &Signal
                 // Only the search for survivors of a killed shim is the poorer for it.
                 let _ = folder::write_record(shim, &record);
             };
-            let mut exit =
-                Supervisor::new(worker, launch, attempt, outputs).run(signals, note_worker);
+            let mut exit = Supervisor::new(worker, launch, attempt, outputs).run(signals, note_worker);
             exit.started_at_ms = started_at_ms;
             exit
         }

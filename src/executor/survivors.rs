@@ -20,11 +20,7 @@ const BETWEEN_PASSES: Duration = Duration::from_millis(5);
 
 /// Kills them until none is found. `alive_at` is when the shim was last seen alive, in the
 /// platform's ticks. Returns how many are still there when patience ends.
-pub(super) fn end(
-    folder: &AttemptFolder,
-    record: Option<&ShimRecord>,
-    alive_at: Option<u64>,
-) -> usize {
+pub(super) fn end(folder: &AttemptFolder, record: Option<&ShimRecord>, alive_at: Option<u64>) -> usize {
     let mut entry = b"WEZTERM_PARALLEL_FOLDER=".to_vec();
     entry.extend(folder.path().as_os_str().as_bytes());
     let search = Search {
@@ -90,11 +86,7 @@ impl Search<'_> {
     }
 
     /// One proven member of the shim's session proves that the session is still that one.
-    fn add_session(
-        &self,
-        all: &HashMap<i32, ProcessStatus>,
-        found: &mut HashMap<i32, ProcessStatus>,
-    ) {
+    fn add_session(&self, all: &HashMap<i32, ProcessStatus>, found: &mut HashMap<i32, ProcessStatus>) {
         let Some(session) = self.record.map(|record| record.pid) else {
             return;
         };

@@ -82,12 +82,7 @@ impl Chain {
             .unwrap_or_else(|| no_beginning(listing, last)))
     }
 
-    fn from_snapshot(
-        listing: &Listing,
-        path: &Path,
-        number: u32,
-        last: u32,
-    ) -> Result<Self, JournalError> {
+    fn from_snapshot(listing: &Listing, path: &Path, number: u32, last: u32) -> Result<Self, JournalError> {
         let snapshot = Snapshot::verify(path, number)?;
         let segments = links(listing, number, last)?;
         if segments[0].header.first_lsn != snapshot.header.first_lsn {
@@ -102,11 +97,7 @@ impl Chain {
     }
 
     /// `None` if the segment is not one that a chain can begin with.
-    fn from_segment(
-        listing: &Listing,
-        number: u32,
-        last: u32,
-    ) -> Result<Option<Self>, JournalError> {
+    fn from_segment(listing: &Listing, number: u32, last: u32) -> Result<Option<Self>, JournalError> {
         let first = Link::read(&listing.folder, number)?;
         if number != 1 && !first.header.repaired {
             return Ok(None);

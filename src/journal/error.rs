@@ -64,11 +64,7 @@ impl JournalError {
 
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 
     pub(super) fn damaged(path: &Path, offset: u64, detail: impl Into<String>) -> Self {

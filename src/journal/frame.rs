@@ -92,12 +92,7 @@ pub struct BadFrame {
 }
 
 /// Appends one frame to `buffer`, which stays as it was on an error.
-pub(super) fn encode<T: Serialize>(
-    buffer: &mut Vec<u8>,
-    lsn: u64,
-    mark: Mark,
-    value: &T,
-) -> io::Result<()> {
+pub(super) fn encode<T: Serialize>(buffer: &mut Vec<u8>, lsn: u64, mark: Mark, value: &T) -> io::Result<()> {
     let start = buffer.len();
     buffer.extend_from_slice(&[b' '; HEAD_BYTES]);
     let written = serde_json::to_writer(&mut *buffer, value).map_err(io::Error::from);

@@ -194,10 +194,7 @@ impl Journal {
         self.with_writer(SnapshotWriter::finish)
     }
 
-    fn with_writer(
-        &mut self,
-        step: impl FnOnce(&mut SnapshotWriter) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn with_writer(&mut self, step: impl FnOnce(&mut SnapshotWriter) -> io::Result<()>) -> io::Result<()> {
         let Some(writer) = &mut self.writer else {
             return Err(io::Error::other("no snapshot is in progress"));
         };
@@ -250,7 +247,11 @@ impl Journal {
     /// For tests of the engine: from now on each sync fails, or works again.
     pub(crate) fn break_for_test(&self, broken: bool) {
         use super::storage::{faults::Plan, Call};
-        let plans = if broken { &[Plan::Fail(Call::Sync)][..] } else { &[] };
+        let plans = if broken {
+            &[Plan::Fail(Call::Sync)][..]
+        } else {
+            &[]
+        };
         self.storage.faults.set(plans);
     }
 }

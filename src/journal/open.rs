@@ -44,11 +44,7 @@ impl Journal {
     ///
     /// If something acknowledged cannot be read, or the file system refuses. Whatever `apply` was
     /// given until then must be thrown away. Nothing is changed on the disk then.
-    pub fn open(
-        folder: &Path,
-        options: Options,
-        apply: impl FnMut(Record),
-    ) -> Result<Opened, JournalError> {
+    pub fn open(folder: &Path, options: Options, apply: impl FnMut(Record)) -> Result<Opened, JournalError> {
         Self::open_with(Storage::default(), folder, options, apply)
     }
 
@@ -80,15 +76,13 @@ impl Journal {
 fn create_folder(folder: &Path) -> Result<(), JournalError> {
     let mut builder = std::fs::DirBuilder::new();
     let builder = builder.recursive(true).mode(0o700);
-    builder
-        .create(folder)
-        .map_err(JournalError::io("create", folder))
+    builder.create(folder).map_err(JournalError::io("create", folder))
 }
 
 fn create(storage: Storage, folder: &Path, options: Options) -> Result<Opened, JournalError> {
     let header = Header::new(Kind::Segment, 1, 1);
-    let segment = Segment::create(&storage, folder, &header)
-        .map_err(JournalError::io("begin a journal in", folder))?;
+    let segment =
+        Segment::create(&storage, folder, &header).map_err(JournalError::io("begin a journal in", folder))?;
     if let Some(parent) = folder.parent() {
         // The folder's own name must survive a power loss too.
         storage
@@ -109,8 +103,7 @@ fn assemble(
     options: Options,
     segment: Segment,
 ) -> Result<Journal, JournalError> {
-    let marker =
-        MarkerFile::open(folder).map_err(JournalError::io("open the marker in", folder))?;
+    let marker = MarkerFile::open(folder).map_err(JournalError::io("open the marker in", folder))?;
     let journal = Journal {
         folder: folder.to_owned(),
         options,
@@ -204,8 +197,8 @@ impl Opening {
                 kept.display()
             ));
         }
-        let segment = Segment::reopen(path, link.header.number, good_bytes)
-            .map_err(JournalError::io("open", path))?;
+        let segment =
+            Segment::reopen(path, link.header.number, good_bytes).map_err(JournalError::io("open", path))?;
         if torn_bytes > 0 {
             segment
                 .cut(&self.storage)
@@ -253,11 +246,7 @@ impl Opening {
             let _ = self.storage.remove(path);
         }
         if self.chain.snapshot.is_some() {
-            remove_obsolete(
-                &self.storage,
-                &self.listing.folder,
-                self.chain.base_number(),
-            );
+            remove_obsolete(&self.storage, &self.listing.folder, self.chain.base_number());
         }
         Ok(())
     }

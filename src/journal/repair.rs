@@ -52,8 +52,7 @@ pub fn repair(folder: &Path) -> Result<RepairReport, JournalError> {
 }
 
 fn is_whole(listing: &Listing, marker: Option<Marker>) -> Result<bool, JournalError> {
-    let loaded =
-        Chain::choose(listing, marker).and_then(|chain| replay(&chain, marker, &mut |_, _| {}));
+    let loaded = Chain::choose(listing, marker).and_then(|chain| replay(&chain, marker, &mut |_, _| {}));
     match loaded {
         Ok(_) => Ok(true),
         Err(error) if error.is_loss() => Ok(false),
@@ -63,11 +62,7 @@ fn is_whole(listing: &Listing, marker: Option<Marker>) -> Result<bool, JournalEr
 
 /// Gives all old files a second name, brings the new segment into force, and only then takes
 /// the old names away.
-fn put_in_force(
-    listing: &Listing,
-    number: u32,
-    bytes: &[u8],
-) -> Result<Vec<PathBuf>, JournalError> {
+fn put_in_force(listing: &Listing, number: u32, bytes: &[u8]) -> Result<Vec<PathBuf>, JournalError> {
     let storage = Storage::default();
     let folder = &listing.folder;
     let refuge = new_refuge(folder)?;

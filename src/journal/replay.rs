@@ -110,18 +110,10 @@ struct SegmentReplay<'a, 'b> {
 
 impl SegmentReplay<'_, '_> {
     /// Reads the segment up to the record before `limit`, where the next segment begins.
-    fn run(
-        &mut self,
-        limit: Option<u64>,
-        sink: &mut dyn FnMut(u64, Record),
-    ) -> Result<(), JournalError> {
+    fn run(&mut self, limit: Option<u64>, sink: &mut dyn FnMut(u64, Record)) -> Result<(), JournalError> {
         let path = &self.link.path;
         if self.link.header.first_lsn != self.state.last_lsn + 1 {
-            return Err(JournalError::damaged(
-                path,
-                0,
-                "records before it are missing",
-            ));
+            return Err(JournalError::damaged(path, 0, "records before it are missing"));
         }
         let synced_bytes = self.marked.map_or(0, |marker| marker.bytes);
         if self.link.file_bytes < synced_bytes {
@@ -162,9 +154,7 @@ impl SegmentReplay<'_, '_> {
         }
         if frame.lsn != expected {
             let found = frame.lsn;
-            return Err(damaged(format!(
-                "record {found} stands where {expected} should"
-            )));
+            return Err(damaged(format!("record {found} stands where {expected} should")));
         }
         let record = frame
             .record()

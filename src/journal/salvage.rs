@@ -81,11 +81,7 @@ impl Salvage {
     }
 
     /// Hands on whatever of a file can be read; notes what lies between.
-    fn readable(
-        &mut self,
-        path: &Path,
-        mut take: impl FnMut(&mut Self, Item),
-    ) -> Result<(), JournalError> {
+    fn readable(&mut self, path: &Path, mut take: impl FnMut(&mut Self, Item)) -> Result<(), JournalError> {
         let bytes = read_from(path, 0)?;
         let mut offset = 0;
         while offset < bytes.len() {
@@ -161,8 +157,7 @@ impl Salvage {
             log,
             mut lost,
         } = self;
-        let contained: BTreeMap<TaskKey, u64> =
-            images.iter().map(|(key, (lsn, _))| (*key, *lsn)).collect();
+        let contained: BTreeMap<TaskKey, u64> = images.iter().map(|(key, (lsn, _))| (*key, *lsn)).collect();
         let mut known: BTreeSet<TaskKey> = images.keys().copied().collect();
         let mut orphans = BTreeSet::new();
         let mut records: Vec<Record> = state.into_iter().map(|(_, record)| record).collect();

@@ -86,9 +86,7 @@ impl Header {
         let header: Self = serde_json::from_slice(payload).map_err(unreadable)?;
         if (header.kind, header.number) != (kind, number) {
             let found = (header.kind, header.number);
-            return Err(damaged(format!(
-                "the header is that of another file: {found:?}"
-            )));
+            return Err(damaged(format!("the header is that of another file: {found:?}")));
         }
         if header.first_lsn == 0 || header.first_lsn > LSN_MAX {
             return Err(damaged("the header's record number is impossible".into()));

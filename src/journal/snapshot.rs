@@ -84,10 +84,7 @@ impl SnapshotWriter {
             sender: Some(sender),
             thread: Some(thread),
         };
-        writer.send(Part::State {
-            lsn,
-            records: state,
-        })?;
+        writer.send(Part::State { lsn, records: state })?;
         Ok(writer)
     }
 
@@ -313,9 +310,9 @@ impl Snapshot {
             match reader.next()? {
                 Next::Frame(frame) if frame.mark == Mark::Control => {}
                 Next::Frame(frame) => {
-                    let record = frame.record().map_err(|error| {
-                        JournalError::damaged(&self.path, offset, error.to_string())
-                    })?;
+                    let record = frame
+                        .record()
+                        .map_err(|error| JournalError::damaged(&self.path, offset, error.to_string()))?;
                     sink(frame.lsn, record);
                 }
                 Next::Bad(bad) => {

@@ -112,10 +112,7 @@ fn is_token_byte(byte: u8) -> bool {
 
 /// The end of the run of bytes from `at` that satisfy `belongs`.
 fn run_end(bytes: &[u8], at: usize, belongs: impl Fn(u8) -> bool) -> usize {
-    at + bytes[at..]
-        .iter()
-        .take_while(|byte| belongs(**byte))
-        .count()
+    at + bytes[at..].iter().take_while(|byte| belongs(**byte)).count()
 }
 
 /// `ghp_…`, `AKIA…`, or the three parts of a JWT.
@@ -203,8 +200,7 @@ fn with_scheme(text: &str, begin: usize, end: usize) -> usize {
 /// The password in `https://user:password@host`.
 fn url_password(text: &str, at: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let in_address =
-        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'"' | b'\'' | b'@');
+    let in_address = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'"' | b'\'' | b'@');
     let user = bytes[..at]
         .iter()
         .rev()
@@ -287,10 +283,7 @@ mod tests {
             ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "[redacted]"),
             ("(AKIAIOSFODNN7EXAMPLE)", "([redacted])"),
             ("Bearer abc.def-ghi_jkl", "Bearer [redacted]"),
-            (
-                "Authorization: Basic dXNlcjpwYXNz",
-                "Authorization: [redacted]",
-            ),
+            ("Authorization: Basic dXNlcjpwYXNz", "Authorization: [redacted]"),
             (
                 "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl!",
                 "jwt [redacted]!",
@@ -305,10 +298,7 @@ mod tests {
                 "\\\"secret\\\": \\\"x y\\\", z",
                 "\\\"secret\\\": \\\"[redacted]\\\", z",
             ),
-            (
-                "?a=1&access_token=abc&b=2",
-                "?a=1&access_token=[redacted]&b=2",
-            ),
+            ("?a=1&access_token=abc&b=2", "?a=1&access_token=[redacted]&b=2"),
             (
                 "https://me:pw@example.org/x",
                 "https://me:[redacted]@example.org/x",

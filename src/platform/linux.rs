@@ -78,7 +78,10 @@ fn parse_status(stat: &str) -> Option<ProcessStatus> {
 /// Time since the machine booted, suspend included; nobody can set it.
 pub(crate) fn since_boot() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or(0),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    )
 }
 
 /// Now, in the unit of [`ProcessStatus::started`].
@@ -97,9 +100,7 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
         match fs::read_to_string(thread.path().join("children")) {
             Ok(list) => found.extend(parse_pids(&list)),
             // The thread may just have ended; a kernel without these lists lacks them for all.
-            Err(_) if fs::metadata("/proc/thread-self/children").is_err() => {
-                return children_by_scan(pid)
-            }
+            Err(_) if fs::metadata("/proc/thread-self/children").is_err() => return children_by_scan(pid),
             Err(_) => {}
         }
     }

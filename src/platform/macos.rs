@@ -83,15 +83,17 @@ fn process_info<Record>(pid: i32, flavor: i32) -> Option<Record> {
     let mut record: Record = unsafe { mem::zeroed() };
     let size = i32::try_from(mem::size_of::<Record>()).ok()?;
     // SAFETY: the buffer is as large as it is said to be.
-    let written =
-        unsafe { libc::proc_pidinfo(pid, flavor, 0, ptr::addr_of_mut!(record).cast(), size) };
+    let written = unsafe { libc::proc_pidinfo(pid, flavor, 0, ptr::addr_of_mut!(record).cast(), size) };
     (written == size).then_some(record)
 }
 
 /// Time since the machine booted; this system's monotonic clock counts suspend, too.
 pub(crate) fn since_boot() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or(0),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    )
 }
 
 /// Now, in the unit of [`ProcessStatus::started`].
@@ -130,9 +132,8 @@ fn list(fill: impl Fn(*mut libc::c_void, i32) -> i32) -> Vec<i32> {
 
 /// Orphans of a session, which launchd has taken.
 pub(crate) fn escaped(session: i32) -> Vec<i32> {
-    let is_orphan = |pid: &i32| {
-        status(*pid).is_some_and(|status| status.session == session && status.parent == 1)
-    };
+    let is_orphan =
+        |pid: &i32| status(*pid).is_some_and(|status| status.session == session && status.parent == 1);
     processes().into_iter().filter(is_orphan).collect()
 }
 
@@ -153,10 +154,7 @@ pub(crate) fn has_environment_entry(pid: i32, entry: &[u8]) -> bool {
             0,
         )
     };
-    result == 0
-        && buffer[..size]
-            .split(|byte| *byte == 0)
-            .any(|one| one == entry)
+    result == 0 && buffer[..size].split(|byte| *byte == 0).any(|one| one == entry)
 }
 
 /// The memory that a process has in RAM, shared pages in full.

@@ -66,8 +66,7 @@ pub fn check_id(id: &str) -> Checked {
 }
 
 fn check_name(field: &str, name: &str) -> Checked {
-    let rules =
-        format!("1 to {NAME_CHARS_MAX} characters of A-Z a-z 0-9 . _ -, not beginning with . or -");
+    let rules = format!("1 to {NAME_CHARS_MAX} characters of A-Z a-z 0-9 . _ -, not beginning with . or -");
     if name.is_empty() {
         return Err(invalid(format!("`{field}` is empty"), rules));
     }
@@ -80,10 +79,7 @@ fn check_name(field: &str, name: &str) -> Checked {
         return Err(invalid(format!("`{field}` contains {wrong:?}"), rules));
     }
     if name.starts_with(['.', '-']) {
-        return Err(invalid(
-            format!("`{field}` begins with {:?}", &name[..1]),
-            rules,
-        ));
+        return Err(invalid(format!("`{field}` begins with {:?}", &name[..1]), rules));
     }
     Ok(())
 }
@@ -121,9 +117,7 @@ fn check_command(command: &str) -> Checked {
 fn check_argv(argv: &[String]) -> Checked {
     match argv.first() {
         None => return Err(invalid("`argv` is empty", "name a program")),
-        Some(program) if program.is_empty() => {
-            return Err(invalid("`argv[0]` is empty", "name a program"))
-        }
+        Some(program) if program.is_empty() => return Err(invalid("`argv[0]` is empty", "name a program")),
         Some(_) => {}
     }
     argv.iter()
@@ -218,9 +212,7 @@ fn check_when(delay_ms: Option<u64>, not_before_ms: Option<u64>, after: &[String
             "let one task wait for them all, and the others for it",
         ));
     }
-    after
-        .iter()
-        .try_for_each(|item| parse_after(item).map(drop))
+    after.iter().try_for_each(|item| parse_after(item).map(drop))
 }
 
 fn check_retries(retries: Option<u32>) -> Checked {

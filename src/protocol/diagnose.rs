@@ -160,10 +160,7 @@ fn not_an_object(name: &str) -> ErrorAnswer {
 /// Turns serde's wording, which is stable, into ours.
 fn explain(error: &serde_json::Error, name: &str, path: &str) -> ErrorAnswer {
     let text = without_place(error);
-    let field = path
-        .strip_prefix(name)
-        .unwrap_or(path)
-        .trim_start_matches('.');
+    let field = path.strip_prefix(name).unwrap_or(path).trim_start_matches('.');
     if text.starts_with("unknown variant ") {
         return ErrorAnswer::new(
             ErrorCode::UnknownMessage,

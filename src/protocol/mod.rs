@@ -12,15 +12,15 @@ mod task_view;
 pub(crate) mod wording;
 
 pub use answer::{
-    Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView,
-    GateView, Reserved, StatusAnswer, Summary,
+    Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
+    Reserved, StatusAnswer, Summary,
 };
 pub use check::{check_edit, check_id, check_task, parse_after};
 pub use codec::{decode, decode_answer, encode, encode_message};
 pub use lines::{Batch, End, LineReader, LINE_BYTES_MAX};
 pub use message::{
-    Cancel, Clean, EditTask, Environment, Filter, Ids, Message, OneTask, ProcessSpawn, ReserveIds,
-    Retry, Shutdown, StatusUpdate, Subscribe, TaskQueue, WorkspaceCreate,
+    Cancel, Clean, EditTask, Environment, Filter, Ids, Message, OneTask, ProcessSpawn, ReserveIds, Retry,
+    Shutdown, StatusUpdate, Subscribe, TaskQueue, WorkspaceCreate,
 };
 pub use schema::schema;
 pub use suggest::{hint, nearest};

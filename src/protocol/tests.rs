@@ -108,10 +108,7 @@ fn deep_nesting_is_refused_before_anything_recurses_into_it() {
     invalid_value: `env` of `TaskQueue` must be an object, not a list
     hint: docs/protocol.md shows `TaskQueue` with all its fields
     ");
-    let quoted = format!(
-        "{{\"TaskQueue\":{{\"command\":\"\\\"{}\"}}}}",
-        "[".repeat(99)
-    );
+    let quoted = format!("{{\"TaskQueue\":{{\"command\":\"\\\"{}\"}}}}", "[".repeat(99));
     assert!(
         decode(quoted.as_bytes()).is_ok(),
         "brackets in a text do not nest"
@@ -234,10 +231,7 @@ fn wrong_values_are_told_what_is_allowed() {
     invalid_value: `Show` has the field `id` twice
     hint: docs/protocol.md shows `Show` with all its fields
     ");
-    let long = format!(
-        "{{\"TaskQueue\":{{\"priority\":\"{}\"}}}}",
-        "x".repeat(100_000)
-    );
+    let long = format!("{{\"TaskQueue\":{{\"priority\":\"{}\"}}}}", "x".repeat(100_000));
     assert!(refused(long).len() < 500);
 }
 
@@ -452,9 +446,7 @@ fn read(pieces: &[&[u8]], limit: usize, max: usize) -> (Vec<Vec<String>>, End) {
     let pieces = pieces.iter().filter(|piece| !piece.is_empty());
     let pieces = Pieces(pieces.map(|piece| piece.to_vec()).collect());
     let mut reader = LineReader::with_limit(pieces, limit);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut batches = Vec::new();
     loop {
         let batch = runtime.block_on(reader.next_batch(max)).unwrap();
@@ -497,10 +489,7 @@ fn lines_that_arrive_together_are_handed_out_together() {
 #[test]
 fn a_bad_line_does_not_end_the_stream() {
     let lines = [show("a"), "nonsense\n".to_owned(), show("b")].concat();
-    assert_eq!(
-        read(&[lines.as_bytes()], 100, 10).0,
-        [["a", "InvalidJson", "b"]]
-    );
+    assert_eq!(read(&[lines.as_bytes()], 100, 10).0, [["a", "InvalidJson", "b"]]);
 }
 
 #[test]
@@ -618,11 +607,9 @@ fn any_message() -> impl Strategy<Value = Message> {
     let ids = || proptest::collection::vec(text(), 0..3);
     prop_oneof![
         any_task().prop_map(|task| Message::TaskQueue(Box::new(task))),
-        (ids(), any::<bool>())
-            .prop_map(|(ids, all_failed)| Message::Retry(Retry { ids, all_failed })),
-        (text(), text()).prop_map(|(process_id, status)| {
-            Message::StatusUpdate(StatusUpdate { process_id, status })
-        }),
+        (ids(), any::<bool>()).prop_map(|(ids, all_failed)| Message::Retry(Retry { ids, all_failed })),
+        (text(), text())
+            .prop_map(|(process_id, status)| { Message::StatusUpdate(StatusUpdate { process_id, status }) }),
         (ids(), ids()).prop_map(|(ids, states)| {
             Message::Status(Filter {
                 ids,

@@ -80,9 +80,7 @@ mod tests {
 
     fn wording(json: &str) -> String {
         let value: serde_json::Value = serde_json::from_str(json).unwrap();
-        serde_json::from_value::<Sample>(value)
-            .unwrap_err()
-            .to_string()
+        serde_json::from_value::<Sample>(value).unwrap_err().to_string()
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{
-    Action, Backoff, Change, Condition, Dependency, Edit, Input, Lane, Limit, LimitScope, Limits,
-    Reason, Refusal, Scheduler, State, Submission, Task, TaskKey, Tick,
+    Action, Backoff, Change, Condition, Dependency, Edit, Input, Lane, Limit, LimitScope, Limits, Reason,
+    Refusal, Scheduler, State, Submission, Task, TaskKey, Tick,
 };
 
 /// One minute for each point of priority.
@@ -21,10 +21,7 @@ pub fn limits(slots: u32) -> Limits {
 }
 
 pub fn limit(scope: LimitScope, max_parallel: u32) -> Limit {
-    Limit {
-        scope,
-        max_parallel,
-    }
+    Limit { scope, max_parallel }
 }
 
 pub fn lane(workspace: &str, worker: &str) -> Lane {
@@ -139,9 +136,7 @@ impl Bench {
 
     #[track_caller]
     pub fn task(&self, key: u64) -> Task {
-        self.scheduler
-            .task(TaskKey(key))
-            .expect("the task is there")
+        self.scheduler.task(TaskKey(key)).expect("the task is there")
     }
 
     #[track_caller]

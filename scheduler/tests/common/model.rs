@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{
-    Action, Change, Condition, Dependency, Edit, Input, LimitScope, Limits, Reason, Refusal,
-    Requeue, State, Submission, Task, TaskKey, Tick,
+    Action, Change, Condition, Dependency, Edit, Input, LimitScope, Limits, Reason, Refusal, Requeue, State,
+    Submission, Task, TaskKey, Tick,
 };
 
 type Outcome = Result<(), Refusal>;
@@ -38,12 +38,7 @@ impl Model {
 
     /// `actual` is what the scheduler did: the length of a retry's jitter is taken from there,
     /// after a check that it is within its limits.
-    pub fn apply(
-        &mut self,
-        now: Tick,
-        input: Input,
-        actual: &[Action],
-    ) -> Result<Vec<Action>, Refusal> {
+    pub fn apply(&mut self, now: Tick, input: Input, actual: &[Action]) -> Result<Vec<Action>, Refusal> {
         let before = self.clone();
         let outcome = self.absorb(now, input, actual);
         if let Err(refusal) = outcome {
@@ -208,10 +203,7 @@ impl Model {
         let state = self.find(key).ok_or(Refusal::Unknown(key))?.state;
         if let Some(after) = &edit.after {
             self.known(key, after)?;
-            if after
-                .iter()
-                .any(|on| on.key == key || self.leads_to(on.key, key))
-            {
+            if after.iter().any(|on| on.key == key || self.leads_to(on.key, key)) {
                 // The test does not compare which of several circles is found.
                 return Err(Refusal::Cycle(Vec::new()));
             }
@@ -248,10 +240,7 @@ impl Model {
 
     fn revive(&mut self, key: TaskKey) -> Outcome {
         let present: Vec<TaskKey> = self.tasks.iter().map(|task| task.submission.key).collect();
-        let ends: Vec<State> = State::ALL
-            .into_iter()
-            .filter(|state| state.is_end())
-            .collect();
+        let ends: Vec<State> = State::ALL.into_iter().filter(|state| state.is_end()).collect();
         let task = self.allowed(key, &ends)?;
         task.state = State::Queued;
         task.retries = 0;
@@ -283,12 +272,7 @@ impl Model {
         }
         let task = self.get(key);
         let backoff = task.submission.backoff;
-        let may_go_away = [
-            Reason::ExitCode,
-            Reason::Signal,
-            Reason::Timeout,
-            Reason::Lost,
-        ];
+        let may_go_away = [Reason::ExitCode, Reason::Signal, Reason::Timeout, Reason::Lost];
         let failed = [State::Failed, State::Lost].contains(&state) && may_go_away.contains(&reason);
         if !failed || task.stopping || task.retries >= backoff.max_retries {
             return self.end(key, state, reason);
@@ -347,9 +331,8 @@ impl Model {
         if state.is_active() {
             return Err(Refusal::WrongState(key, state));
         }
-        let waits = |task: &&Task| {
-            !task.state.is_end() && task.submission.after.iter().any(|on| on.key == key)
-        };
+        let waits =
+            |task: &&Task| !task.state.is_end() && task.submission.after.iter().any(|on| on.key == key);
         if let Some(task) = self.tasks.iter().find(waits) {
             return Err(Refusal::WaitedFor(key, task.submission.key));
         }
@@ -373,10 +356,7 @@ impl Model {
             State::Held
         } else if submission.after.iter().any(|on| !self.is_met(on)) {
             State::Blocked
-        } else if submission
-            .not_before
-            .is_some_and(|moment| moment > self.now)
-        {
+        } else if submission.not_before.is_some_and(|moment| moment > self.now) {
             State::Delayed
         } else {
             State::Queued
@@ -407,9 +387,7 @@ impl Model {
     fn skip_late(&mut self) {
         let late = |task: &&Task| {
             let deadline = task.submission.start_by;
-            task.state.is_pending()
-                && task.attempts == 0
-                && deadline.is_some_and(|by| by <= self.now)
+            task.state.is_pending() && task.attempts == 0 && deadline.is_some_and(|by| by <= self.now)
         };
         let mut keys: Vec<(Option<Tick>, TaskKey)> = self
             .tasks
@@ -426,9 +404,8 @@ impl Model {
     fn start_all(&mut self) {
         loop {
             let taken: BTreeSet<u32> = self.tasks.iter().filter_map(|task| task.slot).collect();
-            let closed = self.all_paused
-                || !self.gates.is_empty()
-                || taken.len() >= self.limits.slots as usize;
+            let closed =
+                self.all_paused || !self.gates.is_empty() || taken.len() >= self.limits.slots as usize;
             let Some(key) = self.best().filter(|_| !closed) else {
                 return;
             };
@@ -451,8 +428,7 @@ impl Model {
             .iter()
             .filter(|task| task.state == State::Queued && self.is_open(task));
         let place = |task: &&Task| {
-            let head_start_ms =
-                i128::from(task.submission.priority) * i128::from(self.limits.aging_step_ms);
+            let head_start_ms = i128::from(task.submission.priority) * i128::from(self.limits.aging_step_ms);
             (
                 i128::from(task.submission.submitted_at.0) - head_start_ms,
                 task.submission.key,

@@ -29,11 +29,7 @@ pub(super) struct LineError {
 }
 
 /// Reads all lines; a line begins with `{` if it is JSON, unless `commands_only`.
-pub(super) fn read(
-    bytes: &[u8],
-    commands_only: bool,
-    folder: &str,
-) -> Result<Vec<Line>, Vec<LineError>> {
+pub(super) fn read(bytes: &[u8], commands_only: bool, folder: &str) -> Result<Vec<Line>, Vec<LineError>> {
     let mut reader = Reader {
         commands_only,
         folder,
@@ -92,8 +88,7 @@ impl Fault {
 
 impl Reader<'_> {
     fn line(&mut self, bytes: &[u8]) -> Result<Option<TaskQueue>, Fault> {
-        let text =
-            std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
+        let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
         let text = text.strip_suffix('\r').unwrap_or(text);
         let trimmed = text.trim_start();
         if trimmed.trim_end().is_empty() {
@@ -152,10 +147,7 @@ fn not_utf8(bytes: &[u8], valid: usize) -> Fault {
 fn json(text: &str) -> Result<TaskQueue, Fault> {
     serde_json::from_str(text).map_err(|error| {
         let bytes = error.column().saturating_sub(1).min(text.len());
-        let column = String::from_utf8_lossy(&text.as_bytes()[..bytes])
-            .chars()
-            .count()
-            + 1;
+        let column = String::from_utf8_lossy(&text.as_bytes()[..bytes]).chars().count() + 1;
         let wrapped = format!("{{\"TaskQueue\":{text}}}");
         match protocol::decode(wrapped.as_bytes()) {
             Err(fault) if fault.code != ErrorCode::InvalidJson => {
@@ -166,8 +158,7 @@ fn json(text: &str) -> Result<TaskQueue, Fault> {
                 let words = words
                     .rsplit_once(" at line ")
                     .map_or(words.as_str(), |(words, _)| words);
-                let hint =
-                    "a line that begins with { is one JSON object; `--lines` takes it as a command";
+                let hint = "a line that begins with { is one JSON object; `--lines` takes it as a command";
                 Fault::new(column, format!("invalid JSON: {words}"), hint)
             }
         }
@@ -183,8 +174,7 @@ fn column_of_field(text: &str, message: &str) -> usize {
 }
 
 fn column_of(text: &str, part: &str) -> usize {
-    text.find(part)
-        .map_or(1, |at| text[..at].chars().count() + 1)
+    text.find(part).map_or(1, |at| text[..at].chars().count() + 1)
 }
 
 /// The line as a message, once its id and environment are fixed.
@@ -200,10 +190,7 @@ mod tests {
 
     fn tasks(text: &str) -> Vec<(usize, TaskQueue)> {
         let lines = read(text.as_bytes(), false, "/tmp").unwrap();
-        lines
-            .into_iter()
-            .map(|line| (line.number, line.task))
-            .collect()
+        lines.into_iter().map(|line| (line.number, line.task)).collect()
     }
 
     fn errors(text: &[u8]) -> Vec<String> {
@@ -213,18 +200,14 @@ mod tests {
 
     #[test]
     fn json_and_commands_may_be_mixed() {
-        let read =
-            tasks("\u{feff}{\"id\":\"a\",\"command\":\"make\",\"priority\":7}\r\n\n  echo hi \n");
+        let read = tasks("\u{feff}{\"id\":\"a\",\"command\":\"make\",\"priority\":7}\r\n\n  echo hi \n");
         assert_eq!(read.len(), 2);
         assert_eq!(
             (read[0].0, read[0].1.id.as_str(), read[0].1.priority),
             (1, "a", Some(7))
         );
         assert_eq!(read[0].1.cwd.as_deref(), Some("/tmp"));
-        assert_eq!(
-            (read[1].0, read[1].1.command.as_deref()),
-            (3, Some("  echo hi "))
-        );
+        assert_eq!((read[1].0, read[1].1.command.as_deref()), (3, Some("  echo hi ")));
     }
 
     #[test]
@@ -267,10 +250,7 @@ mod tests {
 
     #[test]
     fn wrong_bytes_are_found() {
-        assert_eq!(
-            errors(b"ok\nf\xc3\xbcr \xff"),
-            ["2:5: byte 0xff is not UTF-8"]
-        );
+        assert_eq!(errors(b"ok\nf\xc3\xbcr \xff"), ["2:5: byte 0xff is not UTF-8"]);
         assert_eq!(errors(b"a\0b").len(), 1);
     }
 }

@@ -53,15 +53,10 @@ pub(crate) struct BatchArgs {
 
 impl BatchArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let name = if self.file == "-" {
-            "stdin"
-        } else {
-            &self.file
-        };
+        let name = if self.file == "-" { "stdin" } else { &self.file };
         let bytes = read(&self.file)?;
         let folder = queue::working_folder(None)?;
-        let mut tasks =
-            lines::read(&bytes, self.lines, &folder).map_err(|errors| refused(name, &errors))?;
+        let mut tasks = lines::read(&bytes, self.lines, &folder).map_err(|errors| refused(name, &errors))?;
         drop(bytes);
         order::check(&tasks).map_err(|errors| refused(name, &errors))?;
         if tasks.is_empty() {
@@ -100,8 +95,7 @@ impl BatchArgs {
 /// `queued 50 tasks: 13-62`, or the ids if they are few.
 fn summary(ids: &[String]) -> String {
     let numbers: Option<Vec<u64>> = ids.iter().map(|id| id.parse().ok()).collect();
-    let is_range =
-        numbers.is_some_and(|numbers| numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+    let is_range = numbers.is_some_and(|numbers| numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
     match ids {
         [id] => format!("queued 1 task: {id}"),
         [first, .., last] if is_range => format!("queued {} tasks: {first}-{last}", ids.len()),
@@ -119,8 +113,7 @@ fn read(file: &str) -> Result<Vec<u8>, Failure> {
             .map_err(|error| Failure::file("cannot read stdin", &error))?;
         return Ok(bytes);
     }
-    std::fs::read(Path::new(file))
-        .map_err(|error| Failure::file(format!("cannot read {file}"), &error))
+    std::fs::read(Path::new(file)).map_err(|error| Failure::file(format!("cannot read {file}"), &error))
 }
 
 /// One failure for all wrong lines: `jobs.jsonl:3:14: …`.

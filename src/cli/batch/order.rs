@@ -78,10 +78,7 @@ fn stuck_lines<'a>(lines: &'a [Line], order: &[usize]) -> Vec<&'a Line> {
             None => return Vec::new(),
         }
     }
-    let start = path
-        .iter()
-        .position(|on_path| *on_path == place)
-        .unwrap_or(0);
+    let start = path.iter().position(|on_path| *on_path == place).unwrap_or(0);
     path[start..].iter().map(|place| &lines[*place]).collect()
 }
 
@@ -159,10 +156,7 @@ mod tests {
 
     #[test]
     fn the_files_order_stays_where_it_can() {
-        assert_eq!(
-            numbers(&[("", &[]), ("a", &["x"]), ("b", &["a:any"])]),
-            [1, 2, 3]
-        );
+        assert_eq!(numbers(&[("", &[]), ("a", &["x"]), ("b", &["a:any"])]), [1, 2, 3]);
         assert_eq!(
             numbers(&[("c", &["b"]), ("", &[]), ("b", &["a"]), ("a", &[])]),
             [2, 4, 3, 1]

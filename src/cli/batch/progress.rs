@@ -31,11 +31,7 @@ impl Bar {
     /// For sending `count` lines.
     pub(super) fn sending(count: usize, quiet: bool) -> Self {
         let shown = !quiet && count >= BAR_FROM;
-        Self::new(
-            count,
-            shown,
-            "sent    {wide_bar} {pos}/{len} {per_sec} ETA {eta}",
-        )
+        Self::new(count, shown, "sent    {wide_bar} {pos}/{len} {per_sec} ETA {eta}")
     }
 
     /// For running `count` tasks.
@@ -49,8 +45,7 @@ impl Bar {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let style =
-            ProgressStyle::with_template(template).expect("the templates are constants above");
+        let style = ProgressStyle::with_template(template).expect("the templates are constants above");
         let bar = ProgressBar::with_draw_target(Some(count as u64), target);
         bar.set_style(style.progress_chars("━╸ "));
         Self(bar)

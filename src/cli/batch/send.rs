@@ -10,9 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Failure;
 use crate::cli::queue;
 use crate::client::{Client, ClientError};
-use crate::protocol::{
-    Answer, Environment, ErrorAnswer, ErrorCode, Filter, Message, OneTask, ReserveIds,
-};
+use crate::protocol::{Answer, Environment, ErrorAnswer, ErrorCode, Filter, Message, OneTask, ReserveIds};
 
 /// A daemon that restarts is back within this time.
 const RECONNECT_WITHIN: Duration = Duration::from_secs(15);
@@ -57,10 +55,7 @@ pub(super) fn check_known(context: &Context, lines: &[Line]) -> Result<(), Check
             wanted.remove(id.as_str());
         }
     }
-    let mut errors: Vec<LineError> = wanted
-        .into_iter()
-        .map(|(id, line)| unknown(id, line))
-        .collect();
+    let mut errors: Vec<LineError> = wanted.into_iter().map(|(id, line)| unknown(id, line)).collect();
     errors.sort_by_key(|error| error.line);
     if errors.is_empty() {
         Ok(())
@@ -221,12 +216,7 @@ impl Delivery {
         })
     }
 
-    fn reconnect(
-        &self,
-        context: &Context,
-        error: ClientError,
-        deadline: Instant,
-    ) -> Result<Client, Failure> {
+    fn reconnect(&self, context: &Context, error: ClientError, deadline: Instant) -> Result<Client, Failure> {
         let mut last: Failure = error.into();
         while Instant::now() < deadline {
             std::thread::sleep(RECONNECT_EVERY);
@@ -236,10 +226,7 @@ impl Delivery {
             }
         }
         let (done, all) = (self.answered, self.messages.len());
-        last.message = format!(
-            "{}; {done} of {all} tasks are queued for certain",
-            last.message
-        );
+        last.message = format!("{}; {done} of {all} tasks are queued for certain", last.message);
         Err(last)
     }
 
@@ -253,10 +240,7 @@ impl Delivery {
         failure.message = format!("{name}:{line}: {}", failure.message);
         if self.refused.len() > 1 {
             let more = self.refused.len() - 1;
-            failure.message = format!(
-                "{}\n       … and {more} more lines were refused",
-                failure.message
-            );
+            failure.message = format!("{}\n       … and {more} more lines were refused", failure.message);
         }
         let queued = format!("{queued} of {} tasks were queued", self.messages.len());
         failure.hint = if failure.hint.is_empty() {

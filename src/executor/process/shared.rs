@@ -222,11 +222,7 @@ impl Shared {
 
     /// Gives up what was never sent: returns whose it was.
     pub(super) fn give_up_outgoing(&self) -> Vec<AttemptId> {
-        self.lock()
-            .outgoing
-            .drain(..)
-            .map(|frame| frame.id)
-            .collect()
+        self.lock().outgoing.drain(..).map(|frame| frame.id).collect()
     }
 }
 

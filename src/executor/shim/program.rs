@@ -63,10 +63,7 @@ fn explain_missing(name: &str, candidates: &[PathBuf]) -> String {
             Err(_) => {}
         }
     }
-    let tried: Vec<_> = candidates
-        .iter()
-        .map(|path| path.to_string_lossy())
-        .collect();
+    let tried: Vec<_> = candidates.iter().map(|path| path.to_string_lossy()).collect();
     format!("{name}: program not found (tried {})", tried.join(", "))
 }
 

@@ -83,9 +83,7 @@ impl<'a> Supervisor<'a> {
             self.keep_time(now);
             if now >= self.look_at {
                 self.look(now);
-                if let (Some(note), Some(status)) =
-                    (note_worker.take(), platform::status(self.worker))
-                {
+                if let (Some(note), Some(status)) = (note_worker.take(), platform::status(self.worker)) {
                     note(status.started);
                 }
             }

@@ -39,11 +39,7 @@ fn after_any_failure_a_repeated_commit_neither_loses_nor_doubles() {
             assert_eq!(journal.last_lsn(), Lsn(4));
             drop(journal);
             let expected: Vec<Record> = (1..=4).map(submitted).collect();
-            assert_eq!(
-                records_of(folder.path()),
-                expected,
-                "{plan:?}, {tries} tries"
-            );
+            assert_eq!(records_of(folder.path()), expected, "{plan:?}, {tries} tries");
         }
     }
 }
@@ -130,9 +126,7 @@ fn effect(records: &[Record]) -> std::collections::BTreeMap<TaskKey, Vec<u32>> {
             }
             Record::Image(image) => {
                 let steps = image.attempts.iter().map(|attempt| attempt.attempt);
-                assert!(tasks
-                    .insert(image.task.submission.key, steps.collect())
-                    .is_none());
+                assert!(tasks.insert(image.task.submission.key, steps.collect()).is_none());
             }
             Record::Changed {
                 key,

@@ -190,19 +190,11 @@ impl World {
 
     fn chunk(&mut self, count: usize) {
         let Some(cursor) = self.cursor else { return };
-        let taken: Vec<u64> = self
-            .tasks
-            .range(cursor..)
-            .take(count)
-            .map(|(k, _)| *k)
-            .collect();
+        let taken: Vec<u64> = self.tasks.range(cursor..).take(count).map(|(k, _)| *k).collect();
         let Some(upto) = taken.last().copied() else {
             return;
         };
-        let images = taken
-            .iter()
-            .map(|key| image(*key, &self.tasks[key]))
-            .collect();
+        let images = taken.iter().map(|key| image(*key, &self.tasks[key])).collect();
         let done = self.journal().snapshot_chunk(TaskKey(upto), images);
         self.cursor = done.is_ok().then_some(upto + 1);
     }

@@ -157,9 +157,7 @@ fn repair_keeps_every_record_that_can_be_read_and_every_old_file() {
         .any(|lost| lost.contains("tasks whose submission")));
     for (old, (path, bytes)) in report.moved.iter().zip(&before) {
         assert!(!path.exists() || path.ends_with("synced"));
-        assert!(before
-            .iter()
-            .any(|(path, _)| path.file_name() == old.file_name()));
+        assert!(before.iter().any(|(path, _)| path.file_name() == old.file_name()));
         assert!(!bytes.is_empty());
     }
     assert_eq!(report.moved.len(), before.len());

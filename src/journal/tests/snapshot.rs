@@ -5,9 +5,7 @@ use super::storage::Call;
 use super::*;
 
 fn small() -> Options {
-    Options {
-        segment_bytes: 1000,
-    }
+    Options { segment_bytes: 1000 }
 }
 
 /// Two tasks, then a snapshot with a commit between any two of its steps. After each step the
@@ -26,17 +24,13 @@ fn stepwise() -> Vec<(TempDir, Vec<Record>)> {
     journal.commit(&[changed(1, 1), submitted(3)]).unwrap();
     log.extend([changed(1, 1), submitted(3)]);
     keep(&log);
-    journal
-        .snapshot_chunk(TaskKey(1), vec![image(1, &[1])])
-        .unwrap();
+    journal.snapshot_chunk(TaskKey(1), vec![image(1, &[1])]).unwrap();
     journal
         .commit(&[changed(1, 2), changed(2, 3), removed(&[3])])
         .unwrap();
     log.extend([changed(1, 2), changed(2, 3), removed(&[3])]);
     keep(&log);
-    journal
-        .snapshot_chunk(TaskKey(4), vec![image(2, &[3])])
-        .unwrap();
+    journal.snapshot_chunk(TaskKey(4), vec![image(2, &[3])]).unwrap();
     journal.commit(&[changed(2, 4), submitted(5)]).unwrap();
     log.extend([changed(2, 4), submitted(5)]);
     keep(&log);

@@ -166,10 +166,7 @@ fn without_a_marker_a_hole_before_a_later_commit_is_damage() {
     fs::write(segment(folder.path(), 1), bytes).unwrap();
     let before = contents(folder.path());
     let error = open(folder.path()).unwrap_err();
-    assert!(
-        error.to_string().contains("later commits follow"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("later commits follow"), "{error}");
     assert_eq!(contents(folder.path()), before);
 }
 

@@ -607,7 +607,7 @@ fn a_new_daemon_finds_launches_of_the_last_moment_all_or_not_at_all() {
         let folder = home.attempt(id);
         match home.executor().adopt(id, folder.clone()).unwrap() {
             Found::Ended(exit) => assert_eq!(exit.exit_code, Some(0)),
-            Found::Running => running.push(id),
+            Found::Running | Found::Stopping => running.push(id),
             Found::NeverStarted => assert!(!folder.exists()),
             Found::Lost(reason) => panic!("{reason}"),
         }

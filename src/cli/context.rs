@@ -1,12 +1,18 @@
 //! What every command needs: where the daemon is, and a way to ask it.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::exit::{Exit, Failure};
 use super::{screen, Global};
 use crate::client::{self, Client, ClientError};
 use crate::config::{Config, Loaded, Paths};
-use crate::protocol::{Answer, Message, OneTask, TaskView};
+use crate::protocol::{Answer, ErrorCode, Message, OneTask, TaskView};
+
+/// A daemon that is ending, workers aside, is gone within this time.
+const ENDING_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two tries to reach the one after it.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// The global options.
 #[derive(Debug)]
@@ -61,7 +67,20 @@ impl Context {
 
     /// Asks one question; a refusal is a failure.
     pub(crate) fn ask(&self, message: &Message) -> Result<Answer, Failure> {
-        Ok(self.connect()?.ask(message)?)
+        let deadline = Instant::now() + ENDING_PATIENCE;
+        loop {
+            match self.connect()?.ask(message) {
+                // Nothing was done, and it is gone in a moment: the next one does it.
+                Err(ClientError::Refused(refusal))
+                    if refusal.code == ErrorCode::ShuttingDown
+                        && self.autostart
+                        && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(BETWEEN_TRIES);
+                }
+                answer => return Ok(answer?),
+            }
+        }
     }
 
     /// As [`Context::ask`], of a daemon that runs already.

@@ -28,7 +28,8 @@ impl DaemonArgs {
             Ok(()) => Ok(Exit::Ok),
             // Several commands may start a daemon at once: one comes up, and the others are not needed.
             Err(DaemonError::AlreadyRunning { .. }) if self.detach => Ok(Exit::Ok),
-            Err(error) => Err(Failure::refused(error.to_string())),
+            Err(DaemonError::Config(error)) => Err(error.into()),
+            Err(error) => Err(Failure::refused(error.to_string()).hint(error.hint())),
         }
     }
 }

@@ -47,9 +47,11 @@ pub fn ensure_daemon(paths: &Paths, program: &Path, config: Option<&Path>) -> Re
     }
     let (log, log_begin) = open_log(&paths.log_file)
         .map_err(|error| not_started(format!("{}: {error}", paths.log_file.display())))?;
-    let child = spawn(paths, program, config, &log)
-        .map_err(|error| not_started(format!("{}: {error}", program.display())))?;
-    wait_for_socket(paths, child, log_begin)
+    let start = || {
+        spawn(paths, program, config, &log)
+            .map_err(|error| not_started(format!("{}: {error}", program.display())))
+    };
+    wait_for_socket(paths, start, log_begin)
 }
 
 fn not_started(detail: String) -> ClientError {
@@ -86,7 +88,12 @@ fn spawn(paths: &Paths, program: &Path, config: Option<&Path>, log: &File) -> io
         .spawn()
 }
 
-fn wait_for_socket(paths: &Paths, mut child: Child, log_begin: u64) -> Result<Client, ClientError> {
+fn wait_for_socket(
+    paths: &Paths,
+    start: impl Fn() -> Result<Child, ClientError>,
+    log_begin: u64,
+) -> Result<Client, ClientError> {
+    let mut child = start()?;
     let deadline = Instant::now() + START_MAX;
     let mut wait = WAIT_MIN;
     loop {
@@ -109,6 +116,10 @@ fn wait_for_socket(paths: &Paths, mut child: Child, log_begin: u64) -> Result<Cl
         }
         thread::sleep(wait);
         wait = (wait * 2).min(WAIT_MAX);
+        if ended.is_some() {
+            // It found another one: about to listen, or about to end and then never to listen.
+            child = start()?;
+        }
     }
 }
 

@@ -63,12 +63,23 @@ impl Connection {
         lines: &mut LineReader<OwnedReadHalf>,
         out: &mut Writer,
     ) -> Result<(), Over> {
+        let mut is_new = true;
         loop {
             let mut ended = self.ended.clone();
             let batch = tokio::select! {
-                batch = lines.next_batch(LINES_MAX) => batch?,
-                _ = ended.wait_for(|ended| *ended) => return Ok(()),
+                batch = lines.next_batch(LINES_MAX) => Some(batch?),
+                _ = ended.wait_for(|ended| *ended) => None,
             };
+            let Some(batch) = batch else {
+                // Who has just come is told why, to come again.
+                let refusal = Answer::Error(ErrorAnswer::shutting_down());
+                return if is_new {
+                    out.send(&[refusal]).await
+                } else {
+                    Ok(())
+                };
+            };
+            is_new = false;
             let mut pending = Vec::with_capacity(batch.messages.len());
             for message in batch.messages {
                 match message {
@@ -94,10 +105,18 @@ impl Connection {
         if messages.is_empty() {
             return Ok(());
         }
+        let count = messages.len();
         let (reply, answers) = oneshot::channel();
-        let asked = self.commands.send(Command::Ask { messages, reply }).await;
-        asked.map_err(|_| Over::Closed)?;
-        out.send(&answers.await.map_err(|_| Over::Closed)?).await
+        // If the engine has ended, sending fails, or the reply is dropped unused.
+        let _ = self.commands.send(Command::Ask { messages, reply }).await;
+        match answers.await {
+            Ok(answers) => out.send(&answers).await,
+            Err(_) => {
+                let refusal = Answer::Error(ErrorAnswer::shutting_down());
+                out.send(&vec![refusal; count]).await?;
+                Err(Over::Closed)
+            }
+        }
     }
 
     /// Reads the config again; the engine answers the message that is left.

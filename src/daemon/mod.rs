@@ -25,7 +25,7 @@ use crate::engine::{self, Command, Engine, Parts};
 use crate::executor::{ExecutorOptions, ProcessExecutor};
 use crate::journal::{self, JournalError};
 use crate::logging::{self, Destination, LogError};
-use crate::protocol::DaemonInfo;
+use crate::protocol::{DaemonInfo, ErrorAnswer, ErrorCode};
 
 /// What a shim tells its worker; it must not reach other tasks through a daemon started in there.
 const WORKER_VARIABLES: [&str; 3] = [
@@ -85,6 +85,19 @@ pub enum DaemonError {
 }
 
 impl DaemonError {
+    /// What to do about it; empty if the message says it all.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::AlreadyRunning { .. } => "`wezterm-parallel shutdown` ends it; its tasks go on".to_owned(),
+            // The message names the way out.
+            Self::DataInUse { .. } => String::new(),
+            Self::Config(error) => error.hint(),
+            Self::Journal(error) => error.hint().to_owned(),
+            Self::Log(_) | Self::Io { .. } => "`wezterm-parallel doctor` looks for the cause".to_owned(),
+        }
+    }
+
     fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
@@ -116,10 +129,19 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     let _log = logging::start(&destination, &loaded.config.log, filter.as_deref())?;
     let listener = server::bind(&paths.socket)
         .map_err(DaemonError::io(format!("the socket {}", paths.socket.display())))?;
+    let waiting = listener
+        .try_clone()
+        .map_err(DaemonError::io("a second handle of the socket"))?;
     let ended = serve(options, loaded, listener);
     // Whoever comes next makes its own; a stale one would only cost it a failed connect.
     let _ = std::fs::remove_file(&paths.socket);
-    tracing::info!("the daemon ends; workers go on");
+    match &ended {
+        Ok(()) => {
+            tracing::info!("the daemon ends; workers go on");
+            server::turn_away(&waiting, &ErrorAnswer::shutting_down());
+        }
+        Err(error) => server::turn_away(&waiting, &refusal(error)),
+    }
     ended
 }
 
@@ -135,6 +157,16 @@ pub fn lock_data(paths: &Paths) -> Result<impl Sized, DaemonError> {
         },
         error => error,
     })
+}
+
+/// What a client hears that connected while a daemon was starting that could not.
+fn refusal(error: &DaemonError) -> ErrorAnswer {
+    let code = match error {
+        DaemonError::Journal(_) => ErrorCode::JournalFailed,
+        _ => ErrorCode::ShuttingDown,
+    };
+    let message = format!("the daemon could not be started: {error}");
+    ErrorAnswer::new(code, message, error.hint())
 }
 
 fn take_lock(path: &Path) -> Result<Lock, DaemonError> {

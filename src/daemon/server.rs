@@ -1,7 +1,7 @@
 //! Accepts connections: of the same user only, and not too many at once.
 
 use std::fs::Permissions;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::connection::{self, Connection};
 use crate::config::{Config, ConfigError, Loaded};
 use crate::engine::Command;
-use crate::protocol::{ErrorAnswer, ErrorCode};
+use crate::protocol::{encode, Answer, ErrorAnswer, ErrorCode};
 
 /// After an accept that failed (no file descriptors left), the next one is tried this much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -57,6 +57,16 @@ pub(super) fn bind(path: &Path) -> io::Result<std::os::unix::net::UnixListener> 
     Ok(listener)
 }
 
+/// Tells those who have connected, and whom nobody will serve, why.
+pub(super) fn turn_away(listener: &std::os::unix::net::UnixListener, refusal: &ErrorAnswer) {
+    let mut line = Vec::new();
+    encode(&Answer::Error(refusal.clone()), &mut line);
+    while let Ok((mut stream, _)) = listener.accept() {
+        // A fresh connection has room for one line, and who has left needs none.
+        let _ = stream.write_all(&line);
+    }
+}
+
 /// Serves until the engine has ended.
 pub(super) async fn serve(
     listener: std::os::unix::net::UnixListener,
@@ -77,15 +87,20 @@ pub(super) async fn serve(
         ended: ended.clone(),
     };
     let mut connections = JoinSet::new();
+    // Said once, not ten times a second, for as long as it lasts.
+    let mut refusing = false;
     loop {
         tokio::select! {
             _ = ended.wait_for(|ended| *ended) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
+                    refusing = false;
                     connections.spawn(welcome(stream, connection.clone(), Arc::clone(&places)));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    if !std::mem::replace(&mut refusing, true) {
+                        tracing::warn!(%error, "a connection could not be accepted; it is tried again");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },

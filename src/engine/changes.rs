@@ -9,7 +9,9 @@ use super::{errors, Engine};
 use crate::config::parse_signal;
 use crate::executor::StopPlan;
 use crate::journal::Record;
-use crate::protocol::{Answer, Cancel, Changed, Clean, EditTask, ErrorAnswer, ErrorCode, Ids, Retry};
+use crate::protocol::{
+    check_edit, Answer, Cancel, Changed, Clean, EditTask, ErrorAnswer, ErrorCode, Ids, Retry,
+};
 
 impl Engine {
     /// The same input for several tasks: all are checked before the first is changed.
@@ -67,27 +69,34 @@ impl Engine {
             })?),
             None => None,
         };
-        for key in self.find_all(&cancel.ids)? {
-            let active = self.scheduler.state(key).is_some_and(State::is_active);
-            if active && (signal.is_some() || cancel.grace_ms.is_some()) {
-                let usual = self.stop_plan(key);
-                let grace_ms = cancel.grace_ms.unwrap_or(usual.grace_ms);
-                self.stop_plans.insert(
-                    key,
-                    StopPlan {
-                        signal: signal.unwrap_or(usual.signal),
-                        grace_ms,
-                    },
-                );
-            }
-        }
-        self.each(now, &cancel.ids, batch, |state, key| {
+        let keys = self.find_all(&cancel.ids)?;
+        let answer = self.each(now, &cancel.ids, batch, |state, key| {
             if state.is_end() {
                 Err("waiting or running")
             } else {
                 Ok(Input::Cancel(key))
             }
-        })
+        })?;
+        for key in keys {
+            self.plan_stop(key, signal, cancel.grace_ms);
+        }
+        Ok(answer)
+    }
+
+    /// Notes how a task is stopped that is being cancelled. The newest wish counts, and only for
+    /// this run: what does not run, or was refused, must leave no plan to a later one.
+    fn plan_stop(&mut self, key: TaskKey, signal: Option<i32>, grace_ms: Option<u64>) {
+        let runs = self.scheduler.state(key).is_some_and(State::is_active);
+        if !runs || (signal.is_none() && grace_ms.is_none()) {
+            self.stop_plans.remove(&key);
+            return;
+        }
+        let usual = self.stop_plan(key);
+        let plan = StopPlan {
+            signal: signal.unwrap_or(usual.signal),
+            grace_ms: grace_ms.unwrap_or(usual.grace_ms),
+        };
+        self.stop_plans.insert(key, plan);
     }
 
     pub(super) fn retry(&mut self, now: Tick, retry: &Retry, batch: &mut Batch) -> Answered {
@@ -146,6 +155,7 @@ impl Engine {
     }
 
     pub(super) fn edit(&mut self, now: Tick, edit: EditTask, batch: &mut Batch) -> Answered {
+        check_edit(&edit)?;
         let key = self.find(&edit.id)?;
         let state = self
             .scheduler
@@ -154,16 +164,6 @@ impl Engine {
         if state.is_end() || (edit.command.is_some() && state.is_active()) {
             let refusal = Refusal::WrongState(key, state);
             return Err(errors::refusal(&refusal, |key| self.store.id(key)));
-        }
-        if edit
-            .command
-            .as_deref()
-            .is_some_and(|command| command.is_empty() || command.contains('\0'))
-        {
-            return Err(errors::invalid(
-                "field 'command' is empty or has a NUL".to_owned(),
-                "give a command",
-            ));
         }
         let changes = Edit {
             priority: edit.priority,

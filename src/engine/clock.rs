@@ -23,7 +23,11 @@ impl Clock {
     /// the wall is a little behind it.
     #[must_use]
     pub(super) fn start(newest: Tick) -> Self {
-        let wall = wall();
+        Self::anchored(newest, wall(), crate::platform::since_boot())
+    }
+
+    /// From readings of both clocks.
+    fn anchored(newest: Tick, wall: Tick, since_boot: Duration) -> Self {
         let ahead = newest.ms_since(wall);
         if ahead > AHEAD_MAX_MS {
             tracing::warn!(
@@ -38,14 +42,19 @@ impl Clock {
         };
         Self {
             anchor,
-            anchored_at: crate::platform::since_boot(),
+            anchored_at: since_boot,
         }
     }
 
     /// Now.
     #[must_use]
     pub(super) fn now(&self) -> Tick {
-        let elapsed = crate::platform::since_boot().saturating_sub(self.anchored_at);
+        self.at(crate::platform::since_boot())
+    }
+
+    /// What it shows when the kernel has counted so far. The wall has no say in it.
+    fn at(&self, since_boot: Duration) -> Tick {
+        let elapsed = since_boot.saturating_sub(self.anchored_at);
         self.anchor
             .plus_ms(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
     }
@@ -60,6 +69,38 @@ fn wall() -> Tick {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOON: Tick = Tick(1_800_000_000_000);
+    const HOUR_MS: u64 = 60 * 60 * 1000;
+
+    #[test]
+    fn once_started_only_the_kernels_count_moves_it() {
+        let clock = Clock::anchored(Tick::default(), NOON, Duration::from_secs(500));
+        assert_eq!(clock.at(Duration::from_secs(500)), NOON);
+        assert_eq!(clock.at(Duration::from_secs(560)), NOON.plus_ms(60_000));
+        // A count that went back, which a kernel never shows, is held and not believed.
+        assert_eq!(clock.at(Duration::from_secs(400)), NOON);
+    }
+
+    #[test]
+    fn a_wall_that_was_set_back_between_two_daemons_does_not_run_twice_through_the_same_minutes() {
+        let newest = NOON.plus_ms(HOUR_MS / 2);
+        let clock = Clock::anchored(newest, NOON, Duration::from_secs(9));
+        assert_eq!(clock.at(Duration::from_secs(10)), newest.plus_ms(1_000));
+    }
+
+    #[test]
+    fn a_wall_that_was_set_right_after_a_year_in_the_future_counts_again() {
+        let newest = NOON.plus_ms(365 * 24 * HOUR_MS);
+        let clock = Clock::anchored(newest, NOON, Duration::ZERO);
+        assert_eq!(clock.at(Duration::from_secs(1)), NOON.plus_ms(1_000));
+    }
+
+    #[test]
+    fn a_wall_that_was_set_forward_between_two_daemons_is_followed() {
+        let clock = Clock::anchored(NOON, NOON.plus_ms(5 * HOUR_MS), Duration::ZERO);
+        assert_eq!(clock.at(Duration::ZERO), NOON.plus_ms(5 * HOUR_MS));
+    }
 
     #[test]
     fn a_journal_slightly_ahead_of_the_wall_wins() {

@@ -67,7 +67,7 @@ pub(super) fn missing_cwd(cwd: &str) -> ErrorAnswer {
 pub(super) fn unknown_environment(reference: &str) -> ErrorAnswer {
     error(
         ErrorCode::InvalidValue,
-        format!("field 'env_ref': no environment is stored as '{reference}'"),
+        format!("`env_ref`: no environment is stored as '{reference}'"),
         "send an Environment message first and use the hash that it is answered with",
     )
 }
@@ -93,21 +93,13 @@ pub(super) fn invalid(message: String, hint: &str) -> ErrorAnswer {
     error(ErrorCode::InvalidValue, message, hint)
 }
 
-pub(super) fn shutting_down() -> ErrorAnswer {
-    error(
-        ErrorCode::ShuttingDown,
-        "the daemon is ending".to_owned(),
-        "try again: the next call starts a new one",
-    )
-}
-
 /// What the scheduler refused, in the words of ids.
 pub(super) fn refusal(refusal: &Refusal, id: impl Fn(TaskKey) -> String) -> ErrorAnswer {
     match refusal {
         Refusal::Unknown(key) => unknown_task(&id(*key)),
         Refusal::UnknownDependency(_, key) => unknown_dependency(&id(*key)),
         Refusal::Cycle(path) => {
-            let path: Vec<String> = path.iter().map(|key| id(*key)).collect();
+            let path: Vec<String> = path.iter().chain(path.first()).map(|key| id(*key)).collect();
             let hint = "leave out one of these dependencies";
             error(
                 ErrorCode::Cycle,

@@ -130,6 +130,8 @@ pub struct Engine {
     own_reports: Vec<Report>,
     /// Records that could not be written, in order; they come before any newer one.
     unwritten: Vec<crate::journal::Record>,
+    /// Ids whose removal could not be written yet: their folders stay as long.
+    unwritten_removals: Vec<String>,
     /// Stops with a signal or grace time of their own.
     stop_plans: std::collections::HashMap<wezterm_parallel_scheduler::TaskKey, crate::executor::StopPlan>,
     journal_failing: Option<String>,
@@ -183,6 +185,7 @@ impl Engine {
             watchers: Watchers::default(),
             own_reports: Vec::new(),
             unwritten: Vec::new(),
+            unwritten_removals: Vec::new(),
             stop_plans: std::collections::HashMap::new(),
             journal_failing: None,
             ending: None,
@@ -360,3 +363,6 @@ fn limits(config: &Config) -> Limits {
         jitter_seed: config.scheduler.jitter_seed,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,10 @@ impl Engine {
             all
         };
         match self.write(&records, batch) {
-            Ok(()) => self.journal_works(now, batch),
+            Ok(()) => {
+                batch.removed.append(&mut self.unwritten_removals);
+                self.journal_works(now, batch);
+            }
             Err(error) => self.journal_fails(now, records, &error, batch),
         }
     }
@@ -87,6 +90,16 @@ impl Engine {
             self.withdraw(now, key);
         }
         batch.touched.retain(|key| self.store.get(*key).is_some());
+        // Output stays where it is until its task's removal is on the disk.
+        self.unwritten_removals.append(&mut batch.removed);
+        if self.unwritten.is_empty() {
+            // Whether there is room again is found out by writing, so there must be something to
+            // write. This record changes nothing.
+            self.unwritten.push(Record::Removed {
+                keys: Vec::new(),
+                spent: Vec::new(),
+            });
+        }
         batch.refuse_changes(&why);
         self.journal_failing = Some(why);
     }

@@ -1,6 +1,6 @@
 //! What the executor reports, judged by the worker profile and handed to the scheduler.
 
-use wezterm_parallel_scheduler::{Action, Input, Reason, State, TaskKey, Tick};
+use wezterm_parallel_scheduler::{Action, Input, Reason, State, Task, TaskKey, Tick};
 
 use super::batch::{Batch, Control};
 use super::facts::{self, Outcome};
@@ -162,17 +162,25 @@ impl Engine {
 
     /// After a restart: learns what became of the attempts that ran under the last daemon.
     pub(super) fn adopt(&mut self) {
-        let active: Vec<(TaskKey, u32, bool)> = self
+        let active: Vec<(TaskKey, u32, Control)> = self
             .scheduler
             .active()
-            .map(|task| (task.submission.key, task.attempts, task.stopping))
+            .map(|task| {
+                let (key, attempt) = (task.submission.key, task.attempts);
+                (key, attempt, wanted_of(AttemptId { key, attempt }, &task))
+            })
             .collect();
-        for (key, attempt, stopping) in active {
+        for (key, attempt, wanted) in active {
             let id = AttemptId { key, attempt };
             let folder = attempt_folder(&self.tasks_folder, &self.store.id(key), attempt);
             match self.executor.adopt(id, folder) {
-                Ok(Found::Running) if stopping => self.control(Control::Stop(id)),
-                Ok(Found::Running) => tracing::info!(task = key.0, attempt, "adopted a running attempt"),
+                Ok(Found::Running) => {
+                    tracing::info!(task = key.0, attempt, "adopted a running attempt");
+                    self.control(wanted);
+                }
+                Ok(Found::Stopping) => {
+                    tracing::info!(task = key.0, attempt, "adopted an attempt that is being stopped");
+                }
                 Ok(Found::Ended(exit)) => self.own_reports.push(Report::Ended(id, exit)),
                 Ok(Found::NeverStarted) => self
                     .own_reports
@@ -181,6 +189,16 @@ impl Engine {
                 Err(error) => self.own_reports.push(Report::Lost(id, error.to_string())),
             }
         }
+    }
+}
+
+/// What the journal says that a running attempt was told to do: the last daemon may have died
+/// between writing it down and telling the shim.
+fn wanted_of(id: AttemptId, task: &Task) -> Control {
+    match task.state {
+        _ if task.stopping => Control::Stop(id),
+        State::Paused => Control::Suspend(id),
+        _ => Control::Resume(id),
     }
 }
 

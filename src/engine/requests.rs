@@ -28,12 +28,13 @@ impl Engine {
         batch: &mut Batch,
     ) {
         let written = batch.records.len();
+        let is_cancel = matches!(message, Ok(Message::Cancel(_)));
         let answered = message.and_then(|message| {
             self.allow(&message)?;
             self.dispatch(now, message, checked, batch)
         });
-        // While the journal fails, only a cancel gets here with records: it takes effect all the same.
-        if batch.records.len() > written && self.journal_failing.is_none() {
+        // A cancel takes effect even if it cannot be written, so it is not answered with a refusal.
+        if batch.records.len() > written && !is_cancel {
             reply.durable.push(reply.answers.len());
         }
         reply.answers.push(answered.unwrap_or_else(Answer::Error));
@@ -54,7 +55,7 @@ impl Engine {
             return Ok(());
         }
         if self.ending.is_some() {
-            return Err(errors::shutting_down());
+            return Err(ErrorAnswer::shutting_down());
         }
         match &self.journal_failing {
             Some(why) => Err(journal_failed(why)),
@@ -237,7 +238,7 @@ impl Engine {
 
     fn reserve(&mut self, count: u64, batch: &mut Batch) -> Answered {
         if count == 0 || count > RESERVE_MAX {
-            let message = format!("field 'count' is {count}, but must be 1 to {RESERVE_MAX}");
+            let message = format!("`count` is {count}, but must be 1 to {RESERVE_MAX}");
             return Err(errors::invalid(message, "reserve in several steps"));
         }
         let (first, last) = self.store.numbers.peek(count);

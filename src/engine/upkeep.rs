@@ -140,7 +140,7 @@ impl Engine {
     /// Begins a snapshot when it is time, or makes its next chunk.
     fn snapshot_step(&mut self, now: Tick) -> std::io::Result<()> {
         if self.journal_failing.is_some() {
-            // A chunk must contain nothing that the journal does not.
+            // What is in memory is not all in the journal now, and an image must not be ahead of it.
             return Ok(());
         }
         let Some((from, last)) = self.upkeep.snapshot else {

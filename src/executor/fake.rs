@@ -91,7 +91,7 @@ impl Executor for FakeExecutor {
         let mut inner = lock(&self.inner);
         inner.adopted.push((id, folder));
         let found = inner.found.remove(&id).unwrap_or(Found::NeverStarted);
-        if found == Found::Running {
+        if matches!(found, Found::Running | Found::Stopping) {
             inner.running.insert(id, false);
         }
         Ok(found)

@@ -127,6 +127,8 @@ pub enum Found {
     Ended(Exit),
     /// Its shim is alive; reports about it will come.
     Running,
+    /// The same, and it was told to stop already.
+    Stopping,
     /// No process was ever started for it.
     NeverStarted,
     /// Its shim is gone without an outcome.

@@ -123,16 +123,24 @@ impl Executor for ProcessExecutor {
     fn adopt(&mut self, id: AttemptId, folder: PathBuf) -> io::Result<Found> {
         let folder = AttemptFolder::new(std::path::absolute(folder)?);
         // Watched before it is looked at: an end in between is found by one of the two.
-        self.shared.watch(id, &folder)?;
+        let stopping = self.shared.watch(id, &folder)?;
         let state = match folder.look() {
+            Ok(State::Alive(_)) if stopping => return Ok(Found::Stopping),
             Ok(State::Alive(_)) => return Ok(Found::Running),
-            state => state,
+            Ok(state) => state,
+            Err(error) => {
+                // No file descriptor left, say. It may well run, and what is taken for lost could
+                // be started a second time beside it: the thread looks again every second.
+                let path = folder.path().display();
+                tracing::warn!(%path, %error, "an attempt's folder cannot be read: it counts as running");
+                return Ok(Found::Running);
+            }
         };
         if self.shared.take(id).is_none() {
             // The thread was faster, and its report is on the way.
             return Ok(Found::Running);
         }
-        Ok(match state? {
+        Ok(match state {
             State::Alive(_) => Found::Running,
             State::Ended(exit) => Found::Ended(exit),
             State::Unprepared | State::Blank => {

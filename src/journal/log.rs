@@ -253,6 +253,20 @@ impl Journal {
     }
 }
 
+#[cfg(test)]
+impl Journal {
+    /// For tests of the engine: from now on each sync fails, or works again.
+    pub(crate) fn break_for_test(&self, broken: bool) {
+        use super::storage::{faults::Plan, Call};
+        let plans = if broken {
+            &[Plan::Fail(Call::Sync)][..]
+        } else {
+            &[]
+        };
+        self.storage.faults.set(plans);
+    }
+}
+
 /// Only a clear "not found" counts.
 fn is_absent(path: &std::path::Path) -> bool {
     path.symlink_metadata()

@@ -52,6 +52,16 @@ impl ErrorAnswer {
             hint: hint.into(),
         }
     }
+
+    /// Nothing was done, since the daemon is ending.
+    #[must_use]
+    pub fn shutting_down() -> Self {
+        Self::new(
+            ErrorCode::ShuttingDown,
+            "the daemon is ending",
+            "try again: the next call starts a new one",
+        )
+    }
 }
 
 /// What kind of error.

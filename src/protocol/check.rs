@@ -165,7 +165,7 @@ fn check_where(task: &TaskQueue) -> Checked {
     if task.env.is_some() && task.env_ref.is_some() {
         return Err(invalid(
             "the task has both `env` and `env_ref`",
-            "give it one of them",
+            "give it one of them; `env_add` adds to either",
         ));
     }
     let env = task.env.iter().flatten();
@@ -176,7 +176,10 @@ fn check_where(task: &TaskQueue) -> Checked {
 
 fn check_variable(field: &str, name: &str, value: &str) -> Checked {
     if name.is_empty() {
-        return Err(invalid(format!("`{field}` has a variable without a name"), ""));
+        return Err(invalid(
+            format!("`{field}` has a variable without a name"),
+            "send {\"NAME\":\"value\"}",
+        ));
     }
     if name.contains('=') {
         return Err(invalid(
@@ -216,7 +219,7 @@ fn check_retries(retries: Option<u32>) -> Checked {
     match retries {
         Some(retries) if retries > RETRIES_MAX => Err(invalid(
             format!("`retries` is {retries}; {RETRIES_MAX} are allowed"),
-            "",
+            "more than that is a loop: let the command itself try again",
         )),
         _ => Ok(()),
     }

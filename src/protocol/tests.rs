@@ -357,7 +357,10 @@ fn unfit_surroundings_are_refused() {
     invalid_value: `cwd` contains a NUL at byte 2
     hint: the system takes no NUL there
     ");
-    insta::assert_snapshot!(unfit(|task| task.env = Some(variables("", "x"))), @"invalid_value: `env` has a variable without a name");
+    insta::assert_snapshot!(unfit(|task| task.env = Some(variables("", "x"))), @r#"
+    invalid_value: `env` has a variable without a name
+    hint: send {"NAME":"value"}
+    "#);
     insta::assert_snapshot!(unfit(|task| task.env = Some(variables("A=B", "x"))), @r#"
     invalid_value: `env` has a variable with a `=` in its name: "A=B"
     hint: send {"NAME":"value"}
@@ -377,7 +380,10 @@ fn unfit_surroundings_are_refused() {
     invalid_value: the task has both `delay_ms` and `not_before_ms`
     hint: give it one of them
     ");
-    insta::assert_snapshot!(unfit(|task| task.retries = Some(1001)), @"invalid_value: `retries` is 1001; 1000 are allowed");
+    insta::assert_snapshot!(unfit(|task| task.retries = Some(1001)), @r"
+    invalid_value: `retries` is 1001; 1000 are allowed
+    hint: more than that is a loop: let the command itself try again
+    ");
     insta::assert_snapshot!(unfit(|task| task.after = vec!["1:sucess".to_owned()]), @r#"
     invalid_value: `after` has an unknown condition: "sucess"
     hint: did you mean `success`?

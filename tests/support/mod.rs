@@ -6,12 +6,16 @@
     reason = "each test file uses its own part of this"
 )]
 
+#[cfg(target_os = "linux")]
+pub mod process;
+pub mod wire;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use wezterm_parallel::client::Client;
-use wezterm_parallel::protocol::{Answer, Filter, Message, OneTask, TaskQueue, TaskView};
+use wezterm_parallel::protocol::{Answer, Filter, Message, OneTask, Summary, TaskQueue, TaskView};
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_wezterm-parallel");
@@ -84,7 +88,16 @@ impl Home {
 
     /// The program in this home, with nothing of the caller's environment but PATH.
     pub fn command<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(PROGRAM);
+        self.command_of(PROGRAM, arguments)
+    }
+
+    /// Any program in this home.
+    pub fn command_of<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        program: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut command = Command::new(program);
         std::fs::create_dir_all(self.path().join("run")).expect("the runtime folder");
         command
             .args(arguments)
@@ -151,6 +164,36 @@ impl Home {
         match self.client().ask(&Message::Status(Filter::default())) {
             Ok(Answer::Status(status)) => status.tasks,
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// The queue in numbers.
+    pub fn summary(&self) -> Summary {
+        let filter = Filter {
+            summary_only: true,
+            ..Filter::default()
+        };
+        match self.client().ask(&Message::Status(filter)) {
+            Ok(Answer::Status(status)) => status.summary,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits until nothing is left to do. Asks for numbers only: the tasks may be many.
+    pub fn wait_idle(&self) {
+        wait_for("all tasks to end", || {
+            let states = self.summary().states;
+            let open = ["queued", "running", "delayed", "blocked", "paused"];
+            open.iter()
+                .all(|state| states.get(*state) == Some(&0))
+                .then_some(())
+        });
+    }
+
+    /// Waits until each of these has ended.
+    pub fn wait_idle_of(&self, ids: &[String]) {
+        for id in ids {
+            self.wait_state(id, &["succeeded", "failed", "cancelled", "skipped", "lost"]);
         }
     }
 

@@ -112,16 +112,21 @@ impl Shared {
         Ok(())
     }
 
-    /// Watches an attempt of an earlier daemon.
-    pub(super) fn watch(&self, id: AttemptId, folder: &AttemptFolder) -> io::Result<()> {
-        // What the last daemon asked for still stands.
+    /// Watches an attempt of an earlier daemon. Returns whether that one asked it to stop.
+    pub(super) fn watch(&self, id: AttemptId, folder: &AttemptFolder) -> io::Result<bool> {
+        // What the last daemon asked for still stands, and is said again: that one may have died
+        // between writing it down and telling the shim.
         let control = folder.read_control().unwrap_or_default();
+        let said = folder.file("control.json").exists();
         let mut inner = self.lock();
         inner.watch(id, folder.clone(), control)?;
+        if let Some(watched) = inner.watched.get_mut(&id) {
+            watched.undelivered = said;
+        }
         inner.asleep = false;
         drop(inner);
         self.wake();
-        Ok(())
+        Ok(control.stop.is_some())
     }
 
     /// Stops watching; `None` if somebody else has. Whoever takes an attempt reports its end.
@@ -156,6 +161,7 @@ impl Shared {
             return Ok(());
         };
         match change {
+            Change::Pause(false) if !watched.control.paused => return Ok(()),
             Change::Stop(plan) => watched.control.stop = Some(plan),
             Change::Pause(paused) => watched.control.paused = paused,
         }

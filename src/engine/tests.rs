@@ -1,0 +1,387 @@
+//! The engine's rounds with an executor without processes and a journal that fails on demand.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use wezterm_parallel_scheduler::{TaskKey, Tick};
+
+use super::*;
+use crate::executor::{AttemptId, Exit, FakeExecutor, FakeHandle, StopCause};
+use crate::protocol::{Cancel, Clean, ErrorCode, Ids, OneTask, Shutdown, StatusUpdate, TaskQueue, TaskView};
+
+/// An engine whose rounds the test plays by hand.
+struct Stage {
+    engine: Engine,
+    handle: FakeHandle,
+    folder: tempfile::TempDir,
+    _commands: mpsc::Sender<Command>,
+}
+
+fn config(slots: &str) -> Config {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lookup = |name: &str| (name == "HOME").then(|| folder.path().as_os_str().to_owned());
+    let paths = crate::config::Paths::from_variables(lookup, None).expect("paths");
+    let env = [("WEZTERM_PARALLEL_POOL_SLOTS".to_owned(), slots.to_owned())];
+    Config::load(None, env.into_iter(), &paths)
+        .expect("a config")
+        .config
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::open(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn open(folder: tempfile::TempDir) -> Self {
+        let journal = folder.path().join("journal");
+        let (journal, recovered, warnings) =
+            recover(&journal, crate::journal::Options::default()).expect("a journal");
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let (commands_tx, commands) = mpsc::channel(COMMANDS_MAX);
+        let (reports_tx, reports) = mpsc::channel(REPORTS_MAX);
+        let (executor, handle) = FakeExecutor::new(reports_tx);
+        let parts = Parts {
+            config: config("2"),
+            journal,
+            recovered,
+            executor: Box::new(executor),
+            tasks_folder: folder.path().join("tasks"),
+            status_file: folder.path().join("status.json"),
+            environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+            info: DaemonInfo::default(),
+        };
+        let mut engine = Engine::new(parts, commands, reports);
+        engine.adopt();
+        engine.open_the_pool();
+        Self {
+            engine,
+            handle,
+            folder,
+            _commands: commands_tx,
+        }
+    }
+
+    /// One round with these lines of one client: its answers.
+    fn ask(&mut self, messages: Vec<Message>) -> Vec<Answer> {
+        let (reply, mut answers) = oneshot::channel();
+        let messages = messages.into_iter().map(Ok).collect();
+        self.engine
+            .play(vec![Happened::Asked(Command::Ask { messages, reply })]);
+        answers.try_recv().expect("each round answers")
+    }
+
+    fn ask_one(&mut self, message: Message) -> Answer {
+        self.ask(vec![message]).remove(0)
+    }
+
+    /// A round without news, and one for what has been reported meanwhile.
+    fn tick(&mut self) {
+        self.engine.play(vec![Happened::TimePassed]);
+        while let Ok(report) = self.engine.reports.try_recv() {
+            self.engine.play(vec![Happened::Reported(report)]);
+        }
+    }
+
+    fn task(&mut self, id: &str) -> TaskView {
+        match self.ask_one(Message::Show(OneTask { id: id.to_owned() })) {
+            Answer::Task(task) => *task,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn break_journal(&mut self, broken: bool) {
+        self.engine.journal.break_for_test(broken);
+    }
+
+    /// Launches since the last call.
+    fn launched(&self) -> Vec<u64> {
+        self.handle
+            .take_launches()
+            .iter()
+            .map(|launch| launch.id.key.0)
+            .collect()
+    }
+
+    fn end(&self, key: u64, code: i32) {
+        let exit = Exit {
+            exit_code: Some(code),
+            ..Exit::default()
+        };
+        self.handle.end(attempt(key), exit);
+    }
+
+    /// As a shim reports it that was asked to stop.
+    fn stopped(&self, key: u64) {
+        let exit = Exit {
+            signal: Some(libc::SIGTERM),
+            stopped: Some(StopCause::Request),
+            ..Exit::default()
+        };
+        self.handle.end(attempt(key), exit);
+    }
+}
+
+fn attempt(key: u64) -> AttemptId {
+    AttemptId {
+        key: TaskKey(key),
+        attempt: 1,
+    }
+}
+
+fn queue(id: &str) -> Message {
+    Message::TaskQueue(Box::new(TaskQueue {
+        id: id.to_owned(),
+        command: Some("true".to_owned()),
+        cwd: Some("/".to_owned()),
+        ..TaskQueue::default()
+    }))
+}
+
+fn queued(id: &str) -> Answer {
+    Answer::StatusUpdate(StatusUpdate {
+        process_id: id.to_owned(),
+        status: "Queued".to_owned(),
+    })
+}
+
+fn code(answer: &Answer) -> Option<ErrorCode> {
+    match answer {
+        Answer::Error(error) => Some(error.code),
+        _ => None,
+    }
+}
+
+fn ids(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn answers_and_starts_wait_for_the_disk_and_share_one_sync() {
+    let mut stage = Stage::new();
+    let before = stage.engine.journal.last_lsn();
+    let answers = stage.ask(vec![queue("a"), queue("b"), queue("c")]);
+    assert_eq!(answers, [queued("a"), queued("b"), queued("c")]);
+    assert!(stage.engine.journal.last_lsn() > before);
+    assert_eq!(stage.launched(), [1, 2], "two slots");
+    stage.break_journal(true);
+    let answers = stage.ask(vec![queue("d"), queue("e")]);
+    let codes: Vec<_> = answers.iter().map(code).collect();
+    assert_eq!(codes, [Some(ErrorCode::JournalFailed); 2]);
+    assert_eq!(
+        code(&stage.ask_one(Message::Show(OneTask { id: "d".into() }))),
+        Some(ErrorCode::UnknownTask)
+    );
+    stage.engine.scheduler.check_invariants();
+}
+
+#[test]
+fn a_failed_journal_undoes_starts_keeps_ends_and_recovers_by_itself() {
+    let mut stage = Stage::new();
+    stage.ask(vec![queue("a"), queue("b"), queue("c")]);
+    assert_eq!(stage.launched(), [1, 2]);
+    stage.break_journal(true);
+    stage.end(1, 3);
+    stage.tick();
+    assert_eq!(stage.task("a").state, "failed", "its end is known");
+    assert_eq!(stage.task("c").state, "queued");
+    assert_eq!(
+        stage.launched(),
+        [] as [u64; 0],
+        "nothing starts that is not recorded"
+    );
+    let refused = stage.ask_one(Message::Hold(Ids {
+        ids: ids(&["c"]),
+        workspace: None,
+    }));
+    assert_eq!(code(&refused), Some(ErrorCode::JournalFailed));
+    let gates = stage.engine.views().summary(stage.engine.clock.now()).blocked_by;
+    assert!(gates.iter().any(|gate| gate.gate == "journal"), "{gates:?}");
+    stage.break_journal(false);
+    stage.tick();
+    assert_eq!(stage.launched(), [3], "it starts as soon as that can be recorded");
+    // What was kept in memory is on the disk now.
+    let Stage { engine, folder, .. } = stage;
+    drop(engine);
+    let mut next = Stage::open(folder);
+    assert_eq!(next.task("a").attempts[0].exit_code, Some(3));
+}
+
+#[test]
+fn a_journal_that_failed_with_nothing_left_to_write_is_tried_again() {
+    let mut stage = Stage::new();
+    // The environment is in the journal already, so that a withdrawn task leaves no record.
+    stage.ask_one(queue("a"));
+    stage.launched();
+    stage.break_journal(true);
+    assert_eq!(code(&stage.ask_one(queue("b"))), Some(ErrorCode::JournalFailed));
+    stage.tick();
+    assert_eq!(code(&stage.ask_one(queue("b"))), Some(ErrorCode::JournalFailed));
+    stage.break_journal(false);
+    stage.tick();
+    assert_eq!(stage.ask_one(queue("b")), queued("b"));
+    assert_eq!(stage.launched().len(), 1);
+}
+
+#[test]
+fn a_cancel_takes_effect_whether_or_not_it_can_be_written() {
+    let mut stage = Stage::new();
+    stage.ask(vec![queue("a"), queue("b")]);
+    stage.launched();
+    stage.break_journal(true);
+    for id in ["a", "b"] {
+        let cancel = Cancel {
+            ids: ids(&[id]),
+            ..Cancel::default()
+        };
+        let answer = stage.ask_one(Message::Cancel(cancel));
+        assert!(matches!(answer, Answer::Changed(_)), "{answer:?}");
+    }
+    let stopped: Vec<u64> = stage.handle.take_stops().iter().map(|(id, _)| id.key.0).collect();
+    assert_eq!(stopped, [1, 2]);
+    stage.end(1, 0);
+    stage.end(2, 0);
+    stage.tick();
+    stage.handle.assert_empty();
+}
+
+#[test]
+fn output_is_not_removed_before_its_removal_is_on_the_disk() {
+    let mut stage = Stage::new();
+    stage.ask_one(queue("a"));
+    stage.launched();
+    stage.end(1, 0);
+    stage.tick();
+    let output = stage.folder.path().join("tasks/a/1/output");
+    std::fs::create_dir_all(output.parent().expect("a parent")).expect("a folder");
+    std::fs::write(&output, "precious").expect("a file");
+    stage.break_journal(true);
+    let clean = stage.ask_one(Message::Clean(Clean::default()));
+    assert_eq!(code(&clean), Some(ErrorCode::JournalFailed));
+    assert_eq!(stage.engine.unwritten_removals, ["a"]);
+    assert!(output.exists());
+    stage.break_journal(false);
+    stage.tick();
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while output.exists() {
+        assert!(std::time::Instant::now() < deadline, "it was never removed");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(
+        code(&stage.ask_one(queue("a"))),
+        Some(ErrorCode::Conflict),
+        "an id is never used again"
+    );
+}
+
+#[test]
+fn a_plan_for_one_stop_is_not_used_for_another() {
+    let mut stage = Stage::new();
+    stage.ask_one(queue("a"));
+    stage.launched();
+    let hard = Cancel {
+        ids: ids(&["a"]),
+        signal: Some("KILL".to_owned()),
+        grace_ms: Some(5),
+    };
+    stage.ask_one(Message::Cancel(hard.clone()));
+    assert_eq!(stage.handle.take_stops()[0].1.grace_ms, 5);
+    stage.end(1, 0);
+    stage.tick();
+    assert_eq!(
+        code(&stage.ask_one(Message::Cancel(hard))),
+        Some(ErrorCode::WrongState)
+    );
+    let retry = crate::protocol::Retry {
+        ids: ids(&["a"]),
+        all_failed: false,
+    };
+    stage.ask_one(Message::Retry(retry));
+    assert_eq!(stage.launched(), [1]);
+    stage.ask_one(Message::Cancel(Cancel {
+        ids: ids(&["a"]),
+        ..Cancel::default()
+    }));
+    let plan = stage.handle.take_stops()[0].1;
+    assert_eq!((plan.signal, plan.grace_ms), (libc::SIGTERM, 10_000));
+}
+
+#[test]
+fn retention_keeps_the_newest_and_what_others_wait_for() {
+    let mut stage = Stage::new();
+    for id in ["a", "b", "c", "d"] {
+        stage.ask_one(queue(id));
+        let key = stage.launched()[0];
+        stage.end(key, i32::from(id == "a"));
+        stage.tick();
+    }
+    let Message::TaskQueue(mut waits) = queue("waits") else {
+        panic!("a task");
+    };
+    waits.after = ids(&["b:failure"]);
+    let Answer::StatusUpdate(skipped) = stage.ask_one(Message::TaskQueue(waits)) else {
+        panic!("not queued");
+    };
+    assert_eq!(skipped.status, "Skipped", "b succeeded");
+    let mut config = config("2");
+    config.retention.tasks = 2;
+    stage.engine.play(vec![Happened::Asked(Command::Reload(
+        Box::new(config),
+        Vec::new(),
+    ))]);
+    stage.tick();
+    let left: Vec<String> = stage
+        .engine
+        .views()
+        .filtered(&crate::protocol::Filter::default(), None)
+        .into_iter()
+        .map(|task| task.id)
+        .collect();
+    assert_eq!(left, ["d", "waits"]);
+}
+
+#[test]
+fn a_shutdown_with_kill_waits_for_the_workers_and_starts_nothing() {
+    let mut stage = Stage::new();
+    stage.ask(vec![queue("a"), queue("b"), queue("c")]);
+    stage.launched();
+    stage.ask_one(Message::Shutdown(Shutdown { kill: true }));
+    assert!(!stage.engine.is_over());
+    assert_eq!(code(&stage.ask_one(queue("d"))), Some(ErrorCode::ShuttingDown));
+    assert_eq!(stage.handle.take_stops().len(), 2);
+    stage.stopped(1);
+    stage.tick();
+    assert!(!stage.engine.is_over());
+    stage.stopped(2);
+    stage.tick();
+    assert!(stage.engine.is_over());
+    assert_eq!(stage.task("a").state, "cancelled");
+    assert_eq!(stage.task("c").state, "queued", "it is for the next daemon");
+    stage.handle.assert_empty();
+}
+
+#[test]
+fn new_limits_take_effect_at_once() {
+    let mut stage = Stage::new();
+    stage.ask(vec![queue("a"), queue("b"), queue("c"), queue("d")]);
+    assert_eq!(stage.launched(), [1, 2]);
+    let reload = Command::Reload(Box::new(config("3")), vec!["careful".to_owned()]);
+    stage.engine.play(vec![Happened::Asked(reload)]);
+    assert_eq!(stage.launched(), [3]);
+    assert_eq!(stage.engine.info.warnings, ["careful"]);
+}
+
+#[test]
+fn a_launch_that_fails_is_tried_again_later() {
+    let mut stage = Stage::new();
+    stage.handle.refuse_launches(Some("no room"));
+    stage.ask_one(queue("a"));
+    let own = std::mem::take(&mut stage.engine.own_reports);
+    stage
+        .engine
+        .play(own.into_iter().map(Happened::Reported).collect());
+    let task = stage.task("a");
+    assert_eq!((task.state.as_str(), task.retries_used), ("delayed", 0));
+    assert_eq!(task.attempts[0].message.as_deref(), Some("no room"));
+    assert!(task.not_before_ms > Some(Tick::default().0));
+}

@@ -1,11 +1,13 @@
 //! Makes a round durable and performs its effects, in that order.
 
+use std::time::UNIX_EPOCH;
+
 use wezterm_parallel_scheduler::{Input, TaskKey, Tick};
 
 use super::batch::{Batch, Control, Reply};
 use super::{Engine, JOURNAL_GATE};
 use crate::config::parse_signal;
-use crate::executor::{AttemptId, Executor, Exit, Launch, Report, StopPlan};
+use crate::executor::{AttemptId, Executor, Exit, Found, Launch, Report, StopPlan};
 use crate::journal::Record;
 use crate::worker::{attempt_folder, Job};
 
@@ -43,7 +45,7 @@ impl Engine {
         let promised = |id: &AttemptId| batch.submitted.contains(&id.key);
         let (late, early): (Vec<AttemptId>, Vec<AttemptId>) =
             batch.starts.iter().partition(|id| promised(id));
-        let launches: Vec<(AttemptId, Option<Launch>)> =
+        let launches: Vec<(AttemptId, Option<(Launch, Tick)>)> =
             early.into_iter().map(|id| (id, self.launch(id))).collect();
         let (starts, executor, reports) = (&mut batch.starts, &mut self.executor, &mut self.own_reports);
         let now = self.clock.now();
@@ -167,8 +169,8 @@ impl Engine {
         }
     }
 
-    /// All that the shim needs; `None` if something that the task was queued with is gone.
-    fn launch(&self, id: AttemptId) -> Option<Launch> {
+    /// All that the shim needs, and when the task was submitted; `None` if something that the task was queued with is gone.
+    fn launch(&self, id: AttemptId) -> Option<(Launch, Tick)> {
         let task = self.scheduler.task(id.key)?;
         let spec = &self.store.get(id.key)?.spec;
         let worker = &task.submission.lane.worker;
@@ -191,7 +193,7 @@ impl Engine {
         let timeout = settings
             .timeout
             .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
-        Some(Launch {
+        let launch = Launch {
             id,
             folder: attempt_folder(&self.tasks_folder, &self.store.id(id.key), id.attempt),
             argv: prepared.argv,
@@ -202,7 +204,8 @@ impl Engine {
             stop: self.stop_plan(id.key),
             output_cap_bytes: self.config.output.cap_bytes.0,
             env,
-        })
+        };
+        Some((launch, task.submission.submitted_at))
     }
 
     /// How a task's tree is stopped, by its profile.
@@ -224,8 +227,13 @@ impl Engine {
 }
 
 /// Starts an attempt; a report if that failed.
-fn start(executor: &mut dyn Executor, now: Tick, id: AttemptId, launch: Option<Launch>) -> Option<Report> {
-    let Some(launch) = launch else {
+fn start(
+    executor: &mut dyn Executor,
+    now: Tick,
+    id: AttemptId,
+    prepared: Option<(Launch, Tick)>,
+) -> Option<Report> {
+    let Some((launch, submitted_at)) = prepared else {
         let why =
             "its worker profile is not in the config any more: add it again, then retry the task".to_owned();
         let exit = Exit {
@@ -237,9 +245,45 @@ fn start(executor: &mut dyn Executor, now: Tick, id: AttemptId, launch: Option<L
         return Some(Report::Ended(id, exit));
     };
     tracing::debug!(task = id.key.0, attempt = id.attempt, "start");
+    if let Some(report) = found(executor, id, &launch, submitted_at) {
+        return report;
+    }
     let error = executor.launch(launch).err()?;
     tracing::warn!(task = id.key.0, attempt = id.attempt, %error, "an attempt could not be launched");
     Some(Report::NotStarted(id, error.to_string()))
+}
+
+/// An attempt that runs or ran already: a daemon started it and died before its start was durable
+/// (a sync that failed, a power loss). Its folder says the truth, and it must not run twice.
+/// A folder from before the task was submitted belongs to a journal that is gone.
+fn found(
+    executor: &mut dyn Executor,
+    id: AttemptId,
+    launch: &Launch,
+    submitted_at: Tick,
+) -> Option<Option<Report>> {
+    let modified = launch
+        .folder
+        .metadata()
+        .and_then(|folder| folder.modified())
+        .ok()?;
+    let since_epoch = modified.duration_since(UNIX_EPOCH).ok()?;
+    if since_epoch.as_millis() < u128::from(submitted_at.0) {
+        return None;
+    }
+    let found = executor.adopt(id, launch.folder.clone()).ok()?;
+    tracing::warn!(
+        task = id.key.0,
+        attempt = id.attempt,
+        ?found,
+        "an attempt that was not recorded"
+    );
+    match found {
+        Found::Running | Found::Stopping => Some(None),
+        Found::Ended(exit) => Some(Some(Report::Ended(id, exit))),
+        Found::Lost(why) => Some(Some(Report::Lost(id, why))),
+        Found::NeverStarted => None,
+    }
 }
 
 /// The task that a record is about, if it is about one.

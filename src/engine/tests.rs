@@ -8,6 +8,7 @@ use wezterm_parallel_scheduler::{TaskKey, Tick};
 
 use super::*;
 use crate::executor::{AttemptId, Exit, FakeExecutor, FakeHandle, StopCause};
+use crate::journal::Broken;
 use crate::protocol::{Cancel, Clean, ErrorCode, Ids, OneTask, Shutdown, StatusUpdate, TaskQueue, TaskView};
 
 /// An engine whose rounds the test plays by hand.
@@ -91,7 +92,9 @@ impl Stage {
     }
 
     fn break_journal(&mut self, broken: bool) {
-        self.engine.journal.break_for_test(broken);
+        self.engine
+            .journal
+            .break_for_test(broken.then_some(Broken::Write));
     }
 
     /// Launches since the last call.
@@ -205,6 +208,30 @@ fn a_failed_journal_undoes_starts_keeps_ends_and_recovers_by_itself() {
     drop(engine);
     let mut next = Stage::open(folder);
     assert_eq!(next.task("a").attempts[0].exit_code, Some(3));
+}
+
+#[test]
+fn what_was_started_before_a_failed_sync_goes_on_and_is_recorded_later() {
+    let mut stage = Stage::new();
+    stage.ask(vec![queue("a"), queue("b"), queue("c")]);
+    assert_eq!(stage.launched(), [1, 2]);
+    stage.engine.journal.break_for_test(Some(Broken::Sync));
+    stage.end(1, 0);
+    stage.tick();
+    assert_eq!(stage.launched(), [3], "its start was written");
+    assert_eq!(stage.task("c").state, "running");
+    stage.end(2, 0);
+    stage.tick();
+    stage.break_journal(false);
+    stage.end(3, 0);
+    stage.tick();
+    let Stage { engine, folder, .. } = stage;
+    drop(engine);
+    let mut next = Stage::open(folder);
+    for id in ["a", "b", "c"] {
+        assert_eq!(next.task(id).state, "succeeded", "{id}");
+    }
+    assert_eq!(next.launched(), [] as [u64; 0]);
 }
 
 #[test]

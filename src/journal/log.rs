@@ -255,16 +255,24 @@ impl Journal {
 
 #[cfg(test)]
 impl Journal {
-    /// For tests of the engine: from now on each sync fails, or works again.
-    pub(crate) fn break_for_test(&self, broken: bool) {
+    /// For tests of the engine: from now on each such call fails, or all work again.
+    pub(crate) fn break_for_test(&self, broken: Option<Broken>) {
         use super::storage::{faults::Plan, Call};
-        let plans = if broken {
-            &[Plan::Fail(Call::Sync)][..]
-        } else {
-            &[]
+        let plans = match broken {
+            Some(Broken::Write) => &[Plan::Fail(Call::Write)][..],
+            Some(Broken::Sync) => &[Plan::Fail(Call::Sync)][..],
+            None => &[],
         };
         self.storage.faults.set(plans);
     }
+}
+
+/// Which call fails in a test.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Broken {
+    Write,
+    Sync,
 }
 
 /// Only a clear "not found" counts.

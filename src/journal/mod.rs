@@ -56,6 +56,8 @@ mod storage;
 
 pub use error::JournalError;
 pub use frame::{scan, BadFrame, Frame, Mark, Scan};
+#[cfg(test)]
+pub(crate) use log::Broken;
 pub use log::{Journal, Lsn, Options};
 pub use open::Opened;
 pub use record::{AttemptImage, EnvHash, Record, Spec, TaskImage};

@@ -25,8 +25,10 @@ pub(super) struct Batch {
     pub(super) replies: Vec<Reply>,
     /// Tasks that changed: watchers are told.
     pub(super) touched: Vec<TaskKey>,
-    /// Ids of tasks that were removed, and whose folders can go.
-    pub(super) removed: Vec<String>,
+    /// Tasks that were removed, with their ids: watchers are told, and their folders can go.
+    pub(super) removed: Vec<(TaskKey, String)>,
+    /// Answers to subscriptions: the tasks as they stand after this round.
+    pub(super) subscribed: Vec<(oneshot::Sender<Answer>, Answer)>,
 }
 
 /// A signal to a running attempt.
@@ -65,15 +67,32 @@ impl Batch {
         self.replies.extend(other.replies);
         self.touched.extend(other.touched);
         self.removed.extend(other.removed);
+        self.subscribed.extend(other.subscribed);
     }
 
-    /// The round could not be written: whoever asked for a change is told so.
+    /// The round could not be written: whoever asked for a change is told so. Submissions have been
+    /// taken back; other changes stand, but only in memory.
     pub(super) fn refuse_changes(&mut self, why: &str) {
         for reply in &mut self.replies {
             for index in std::mem::take(&mut reply.durable) {
-                reply.answers[index] = Answer::Error(journal_failed(why));
+                let submission = matches!(reply.answers[index], Answer::StatusUpdate(_));
+                let error = if submission {
+                    journal_failed(why)
+                } else {
+                    kept_in_memory(why)
+                };
+                reply.answers[index] = Answer::Error(error);
             }
         }
+    }
+}
+
+/// The answer to a change that was made and could not be written.
+fn kept_in_memory(why: &str) -> ErrorAnswer {
+    ErrorAnswer {
+        code: ErrorCode::JournalFailed,
+        message: format!("done, but the journal cannot be written: {why}"),
+        hint: "it is written as soon as the disk allows, and lost if the daemon ends before".to_owned(),
     }
 }
 

@@ -59,6 +59,23 @@ impl Engine {
         Ok(Answer::Changed(Changed { ids: ids.to_vec() }))
     }
 
+    /// Puts waiting tasks on hold, or releases them.
+    pub(super) fn hold_or_release(
+        &mut self,
+        now: Tick,
+        ids: &[String],
+        hold: bool,
+        batch: &mut Batch,
+    ) -> Answered {
+        self.each(now, ids, batch, |state, key| match (hold, state) {
+            (true, State::Held) => Err("waiting and not on hold yet"),
+            (true, state) if state.is_pending() => Ok(Input::Hold(key)),
+            (true, _) => Err("waiting"),
+            (false, State::Held) => Ok(Input::Release(key)),
+            (false, _) => Err("on hold"),
+        })
+    }
+
     pub(super) fn cancel(&mut self, now: Tick, cancel: &Cancel, batch: &mut Batch) -> Answered {
         let signal = match &cancel.signal {
             Some(name) => Some(parse_signal(name).ok_or_else(|| {
@@ -165,6 +182,12 @@ impl Engine {
             let refusal = Refusal::WrongState(key, state);
             return Err(errors::refusal(&refusal, |key| self.store.id(key)));
         }
+        if edit.command.is_some() && self.store.get(key).is_some_and(|entry| entry.spec.argv.is_some()) {
+            return Err(errors::invalid(
+                format!("task '{}' runs an argv, which has no command to edit", edit.id),
+                "cancel it and queue another",
+            ));
+        }
         let changes = Edit {
             priority: edit.priority,
             after: edit
@@ -201,7 +224,6 @@ impl Engine {
         }
         if let Some(command) = &edit.command {
             spec.command = Some(command.as_str().into());
-            spec.argv = None;
         }
         if spec != entry.spec {
             batch.records.push(Record::Respecified {
@@ -214,6 +236,10 @@ impl Engine {
     }
 
     pub(super) fn clean(&mut self, now: Tick, clean: &Clean, batch: &mut Batch) -> Answered {
+        if self.upkeep.makes_snapshot() {
+            // An image must be made of every task that was there when the snapshot began.
+            return Err(errors::busy("a snapshot of the journal is being made"));
+        }
         let wanted = self.find_all(&clean.ids)?;
         let running = wanted
             .iter()

@@ -89,6 +89,14 @@ pub(super) fn unsupported(what: &str) -> ErrorAnswer {
     )
 }
 
+pub(super) fn busy(why: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::TooBusy,
+        format!("not now: {why}"),
+        "try again in a few seconds",
+    )
+}
+
 pub(super) fn invalid(message: String, hint: &str) -> ErrorAnswer {
     error(ErrorCode::InvalidValue, message, hint)
 }

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use wezterm_parallel_scheduler::{Input, Limit, LimitScope, Limits, Scheduler, Tick};
+use wezterm_parallel_scheduler::{Input, Limit, LimitScope, Limits, Scheduler, TaskKey, Tick};
 
 use self::accept::Checked;
 use self::batch::{Batch, Reply};
@@ -124,6 +124,8 @@ pub struct Engine {
     tasks_folder: PathBuf,
     environment: Variables,
     info: DaemonInfo,
+    /// What the journal had to say when it was loaded.
+    lasting_warnings: Vec<String>,
     commands: mpsc::Receiver<Command>,
     reports: mpsc::Receiver<Report>,
     /// Reports of our own making (a launch that failed): taken in before anything else.
@@ -131,9 +133,9 @@ pub struct Engine {
     /// Records that could not be written, in order; they come before any newer one.
     unwritten: Vec<crate::journal::Record>,
     /// Ids whose removal could not be written yet: their folders stay as long.
-    unwritten_removals: Vec<String>,
+    unwritten_removals: Vec<(TaskKey, String)>,
     /// Stops with a signal or grace time of their own.
-    stop_plans: std::collections::HashMap<wezterm_parallel_scheduler::TaskKey, crate::executor::StopPlan>,
+    stop_plans: std::collections::HashMap<TaskKey, crate::executor::StopPlan>,
     journal_failing: Option<String>,
     ending: Option<Ending>,
 }
@@ -169,14 +171,11 @@ impl Engine {
             info,
         } = parts;
         let recover::Recovered {
-            mut scheduler,
+            scheduler,
             store,
             newest,
             ..
         } = recovered;
-        scheduler
-            .apply(newest, Input::SetLimits(limits(&config)))
-            .expect("limits are never refused");
         Self {
             profiles: Profiles::new(&config.workers),
             clock: Clock::start(newest),
@@ -196,6 +195,7 @@ impl Engine {
             executor,
             tasks_folder,
             environment,
+            lasting_warnings: info.warnings.clone(),
             info,
             commands,
             reports,
@@ -257,7 +257,7 @@ impl Engine {
 
     /// How long nothing needs to be done, if nothing happens.
     fn pause(&self) -> Duration {
-        if self.journal.snapshot_in_progress() && self.journal_failing.is_none() {
+        if self.journal_failing.is_none() && self.upkeep.makes_snapshot() {
             return Duration::ZERO;
         }
         let now = self.clock.now();
@@ -267,7 +267,8 @@ impl Engine {
             .map(|wake| Duration::from_millis(wake.ms_since(now)));
         let retry = self.journal_failing.is_some().then_some(JOURNAL_RETRY);
         let status = self.status_file.due_in(now);
-        [timer, retry, status]
+        let removal = self.upkeep.removal_due_in();
+        [timer, retry, status, removal]
             .into_iter()
             .flatten()
             .min()
@@ -312,13 +313,13 @@ impl Engine {
                 events,
                 reply,
             } => {
-                // A client that left no longer wants its answer.
-                let _ = reply.send(self.subscribe(now, &wanted, events));
+                let answer = self.subscribe(now, &wanted, events);
+                batch.subscribed.push((reply, answer));
             }
             Command::Reload(config, warnings) => self.reload(now, *config, warnings, batch),
             Command::ReloadFailed(why) => {
                 tracing::warn!(%why, "the config could not be read again: the old one stays in force");
-                self.info.warnings.push(why);
+                self.warn(vec![why]);
             }
             Command::End => self.ending = Some(Ending::Now),
         }
@@ -327,12 +328,17 @@ impl Engine {
     /// New limits and profiles, from a config that was read again.
     fn reload(&mut self, now: Tick, config: Config, warnings: Vec<String>, batch: &mut Batch) {
         tracing::info!("the config was read again");
-        self.info.warnings = warnings;
+        self.warn(warnings);
         self.profiles = Profiles::new(&config.workers);
         self.upkeep.configure(&config);
         let limits = limits(&config);
         self.config = config;
         self.feed(now, Input::SetLimits(limits), batch);
+    }
+
+    /// What came of reading the config replaces what came of it before; the journal's warnings stay.
+    fn warn(&mut self, of_config: Vec<String>) {
+        self.info.warnings = self.lasting_warnings.iter().cloned().chain(of_config).collect();
     }
 
     fn views(&self) -> Views<'_> {

@@ -9,7 +9,7 @@ use super::{Engine, JOURNAL_GATE};
 use crate::config::parse_signal;
 use crate::executor::{AttemptId, Executor, Exit, Found, Launch, Report, StopPlan};
 use crate::journal::Record;
-use crate::worker::{attempt_folder, Job};
+use crate::worker::{attempt_folder, Job, Verdict};
 
 /// SIGKILL follows the first signal after this long, unless the profile says otherwise.
 const STOP_GRACE_MS: u64 = 10_000;
@@ -76,16 +76,8 @@ impl Engine {
         self.unwritten = records;
         let mut undone = Batch::default();
         self.feed(now, Input::CloseGate(JOURNAL_GATE, why.clone()), &mut undone);
-        for AttemptId { key, attempt } in std::mem::take(&mut batch.starts) {
-            self.feed(
-                now,
-                Input::NotStarted {
-                    key,
-                    attempt,
-                    not_before: None,
-                },
-                &mut undone,
-            );
+        for id in std::mem::take(&mut batch.starts) {
+            self.undo_start(now, id, &why, &mut undone);
         }
         self.unwritten.append(&mut undone.records);
         for key in std::mem::take(&mut batch.submitted).into_iter().rev() {
@@ -106,6 +98,23 @@ impl Engine {
         self.journal_failing = Some(why);
     }
 
+    /// A start that was decided and not made.
+    fn undo_start(&mut self, now: Tick, id: AttemptId, why: &str, undone: &mut Batch) {
+        let verdict = Verdict::not_started(format!("the journal could not be written: {why}"));
+        self.record_outcome(now, id, None, &verdict, undone);
+        let AttemptId { key, attempt } = id;
+        let not_before = None;
+        self.feed(
+            now,
+            Input::NotStarted {
+                key,
+                attempt,
+                not_before,
+            },
+            undone,
+        );
+    }
+
     /// Takes back a submission that nobody was promised.
     fn withdraw(&mut self, now: Tick, key: TaskKey) {
         // It may have ended in the same round (a dependency that can no longer hold): removal needs an end.
@@ -115,25 +124,34 @@ impl Engine {
         }
         self.feed(now, Input::Forget(key), &mut ended);
         self.store.withdraw(key);
+        self.unwritten.append(&mut ended.records);
         self.unwritten.retain(|record| record_key(record) != Some(key));
     }
 
     /// Does what the round has led to.
     pub(super) fn perform(&mut self, batch: Batch) {
-        for control in batch.controls {
-            self.control(control);
-        }
         for id in batch.starts {
             let launch = self.launch(id);
             let report = start(self.executor.as_mut(), self.clock.now(), id, launch);
             self.own_reports.extend(report);
         }
+        // After the starts: a task can be queued and cancelled in one round.
+        for control in batch.controls {
+            self.control(control);
+        }
         for Reply { to, answers, .. } in batch.replies {
             // A client that left no longer wants its answer.
             let _ = to.send(answers);
         }
+        for (reply, answer) in batch.subscribed {
+            let _ = reply.send(answer);
+        }
         self.tell_watchers(batch.touched);
-        self.upkeep.remove_folders(batch.removed);
+        for (key, id) in &batch.removed {
+            self.watchers.removed(*key, id);
+        }
+        self.upkeep
+            .remove_folders(batch.removed.into_iter().map(|(_, id)| id));
     }
 
     fn tell_watchers(&mut self, mut touched: Vec<TaskKey>) {

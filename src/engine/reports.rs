@@ -22,12 +22,8 @@ impl Engine {
                 let verdict = self.judge(id, &exit);
                 (id, Some(Box::new(exit)), verdict)
             }
-            Report::NotStarted(id, why) => (
-                id,
-                None,
-                without_exit(State::Failed, Reason::NotStarted, "not_started", why),
-            ),
-            Report::Lost(id, why) => (id, None, without_exit(State::Lost, Reason::Lost, "lost", why)),
+            Report::NotStarted(id, why) => (id, None, Verdict::not_started(why)),
+            Report::Lost(id, why) => (id, None, Verdict::lost(why)),
         };
         if !self.awaits(id) {
             tracing::debug!(
@@ -43,10 +39,11 @@ impl Engine {
         self.feed(now, input, batch);
     }
 
-    /// Whether this attempt is the one whose end is awaited.
+    /// Whether this attempt is the one whose end is awaited. The scheduler knows: the outcome alone
+    /// may have been read from a commit that a power loss cut in two.
     fn awaits(&self, id: AttemptId) -> bool {
-        let newest = self.store.get(id.key).and_then(|entry| entry.attempts.last());
-        newest.is_some_and(|attempt| attempt.attempt == id.attempt && attempt.outcome.is_none())
+        let task = self.scheduler.task(id.key);
+        task.is_some_and(|task| task.state.is_active() && task.attempts == id.attempt)
     }
 
     fn judge(&self, id: AttemptId, exit: &Exit) -> Verdict {
@@ -61,7 +58,7 @@ impl Engine {
         }
     }
 
-    fn record_outcome(
+    pub(super) fn record_outcome(
         &mut self,
         at: Tick,
         id: AttemptId,
@@ -199,14 +196,5 @@ fn wanted_of(id: AttemptId, task: &Task) -> Control {
         _ if task.stopping => Control::Stop(id),
         State::Paused => Control::Suspend(id),
         _ => Control::Resume(id),
-    }
-}
-
-fn without_exit(state: State, reason: Reason, outcome: &'static str, why: String) -> Verdict {
-    Verdict {
-        state,
-        reason,
-        outcome,
-        message: Some(why),
     }
 }

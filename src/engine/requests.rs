@@ -28,16 +28,25 @@ impl Engine {
         batch: &mut Batch,
     ) {
         let written = batch.records.len();
-        let is_cancel = matches!(message, Ok(Message::Cancel(_)));
+        let stops = message.as_ref().is_ok_and(|message| self.only_stops(message));
         let answered = message.and_then(|message| {
             self.allow(&message)?;
             self.dispatch(now, message, checked, batch)
         });
-        // A cancel takes effect even if it cannot be written, so it is not answered with a refusal.
-        if batch.records.len() > written && !is_cancel {
+        if batch.records.len() > written && !stops {
             reply.durable.push(reply.answers.len());
         }
         reply.answers.push(answered.unwrap_or_else(Answer::Error));
+    }
+
+    /// Whether a message asks for nothing but stops of running attempts. These take effect even if
+    /// they cannot be written, so they are never answered with a refusal.
+    fn only_stops(&self, message: &Message) -> bool {
+        let runs = |id: &String| {
+            let state = self.store.find(id).and_then(|key| self.scheduler.state(key));
+            state.is_some_and(State::is_active)
+        };
+        matches!(message, Message::Cancel(cancel) if cancel.ids.iter().all(runs))
     }
 
     /// What changes the queue is refused while it could not be kept.
@@ -51,7 +60,7 @@ impl Engine {
                 | Message::Shutdown(_)
                 | Message::Reload {}
         );
-        if reads || matches!(message, Message::Cancel(_)) {
+        if reads || self.only_stops(message) {
             return Ok(());
         }
         if self.ending.is_some() {
@@ -87,8 +96,8 @@ impl Engine {
             Message::Cancel(cancel) => self.cancel(now, &cancel, batch),
             Message::Retry(retry) => self.retry(now, &retry, batch),
             Message::Edit(edit) => self.edit(now, *edit, batch),
-            Message::Hold(ids) => self.each(now, &ids.ids, batch, |_, key| Ok(Input::Hold(key))),
-            Message::Release(ids) => self.each(now, &ids.ids, batch, |_, key| Ok(Input::Release(key))),
+            Message::Hold(ids) => self.hold_or_release(now, &ids.ids, true, batch),
+            Message::Release(ids) => self.hold_or_release(now, &ids.ids, false, batch),
             Message::Pause(ids) => self.pause_or_resume(now, ids, true, batch),
             Message::Resume(ids) => self.pause_or_resume(now, ids, false, batch),
             Message::Clean(clean) => self.clean(now, &clean, batch),

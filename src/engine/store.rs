@@ -126,6 +126,12 @@ impl Store {
         }
     }
 
+    /// Forgets environments and strings that no task has any more; a snapshot follows.
+    pub(super) fn clean_up(&mut self) {
+        self.environments.clean_up();
+        self.strings.retain(|string| Arc::strong_count(string) > 1);
+    }
+
     /// A string that is kept once, however many tasks carry it.
     pub(super) fn intern(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.strings.get(text) {

@@ -235,6 +235,57 @@ fn what_was_started_before_a_failed_sync_goes_on_and_is_recorded_later() {
 }
 
 #[test]
+fn a_restart_with_free_slots_starts_what_waits_and_records_it() {
+    let mut stage = Stage::new();
+    stage.ask(vec![queue("a"), queue("b"), queue("c"), queue("d")]);
+    assert_eq!(stage.launched(), [1, 2]);
+    stage.ask_one(Message::Shutdown(Shutdown { kill: true }));
+    for key in [1, 2] {
+        stage.end(key, 0);
+    }
+    stage.tick();
+    let Stage { engine, folder, .. } = stage;
+    drop(engine);
+    let next = Stage::open(folder);
+    assert_eq!(next.launched(), [3, 4]);
+    let Stage { engine, folder, .. } = next;
+    drop(engine);
+    let mut last = Stage::open(folder);
+    assert_eq!(last.task("c").attempts.len(), 1, "its start was recorded");
+}
+
+#[test]
+fn a_task_that_is_queued_and_cancelled_in_one_round_is_started_and_stopped() {
+    let mut stage = Stage::new();
+    let cancel = Message::Cancel(Cancel {
+        ids: ids(&["a"]),
+        ..Cancel::default()
+    });
+    stage.ask(vec![queue("a"), cancel]);
+    assert_eq!(stage.launched(), [1]);
+    assert_eq!(stage.handle.take_stops().len(), 1);
+}
+
+#[test]
+fn an_end_that_a_torn_commit_has_half_recorded_is_taken_again() {
+    let mut stage = Stage::new();
+    stage.ask(vec![queue("a")]);
+    assert_eq!(stage.launched(), [1]);
+    let task = TaskKey(1);
+    let outcome = super::facts::Outcome {
+        attempt: 1,
+        exit: None,
+        outcome: "ok".into(),
+        message: None,
+        at: stage.engine.clock.now(),
+    };
+    super::facts::outcome(&mut stage.engine.store, task, outcome);
+    stage.end(1, 0);
+    stage.tick();
+    assert_eq!(stage.task("a").state, "succeeded");
+}
+
+#[test]
 fn a_journal_that_failed_with_nothing_left_to_write_is_tried_again() {
     let mut stage = Stage::new();
     // The environment is in the journal already, so that a withdrawn task leaves no record.
@@ -285,7 +336,7 @@ fn output_is_not_removed_before_its_removal_is_on_the_disk() {
     stage.break_journal(true);
     let clean = stage.ask_one(Message::Clean(Clean::default()));
     assert_eq!(code(&clean), Some(ErrorCode::JournalFailed));
-    assert_eq!(stage.engine.unwritten_removals, ["a"]);
+    assert_eq!(stage.engine.unwritten_removals, [(TaskKey(1), "a".to_owned())]);
     assert!(output.exists());
     stage.break_journal(false);
     stage.tick();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{sync_channel, SyncSender};
+use std::time::Duration;
 
 use wezterm_parallel_scheduler::{Input, TaskKey, Tick};
 
@@ -14,6 +15,8 @@ use crate::journal::{Record, TaskImage};
 const CHUNK: usize = 512;
 /// Tasks that retention removes in one round at most, so that a round stays short.
 const REMOVE_MAX: usize = 256;
+/// The pause between two such rounds: file systems get slow when much is deleted at once.
+const REMOVE_EVERY: Duration = Duration::from_millis(100);
 /// Folders waiting to be deleted: what does not fit is deleted by the next daemon's sweep.
 const JANITOR_MAX: usize = 65_536;
 
@@ -25,9 +28,21 @@ pub(super) struct Upkeep {
     janitor: Option<SyncSender<PathBuf>>,
     /// Where the running snapshot goes on, and the last key that it will hold.
     snapshot: Option<(TaskKey, TaskKey)>,
+    /// The last round removed as many tasks as one may, so that more are likely to be due.
+    more_to_remove: bool,
 }
 
 impl Upkeep {
+    /// Whether chunks of a snapshot are still to be made.
+    pub(super) fn makes_snapshot(&self) -> bool {
+        self.snapshot.is_some()
+    }
+
+    /// When retention has more to do.
+    pub(super) fn removal_due_in(&self) -> Option<Duration> {
+        self.more_to_remove.then_some(REMOVE_EVERY)
+    }
+
     pub(super) fn new(config: &Config, tasks_folder: PathBuf) -> Self {
         let mut upkeep = Self {
             age_ms: 0,
@@ -35,6 +50,7 @@ impl Upkeep {
             tasks_folder,
             janitor: None,
             snapshot: None,
+            more_to_remove: false,
         };
         upkeep.configure(config);
         upkeep
@@ -47,12 +63,9 @@ impl Upkeep {
     }
 
     /// Has the folders of removed tasks deleted, off the engine's thread.
-    pub(super) fn remove_folders(&mut self, ids: Vec<String>) {
-        if ids.is_empty() {
-            return;
-        }
-        let janitor = self.janitor.get_or_insert_with(start_janitor);
+    pub(super) fn remove_folders(&mut self, ids: impl Iterator<Item = String>) {
         for id in ids {
+            let janitor = self.janitor.get_or_insert_with(start_janitor);
             if janitor.try_send(self.tasks_folder.join(&id)).is_err() {
                 tracing::warn!(%id, "the folder of a removed task is left for later");
             }
@@ -82,7 +95,7 @@ impl Engine {
     /// Removes what has ended too long ago, or is one too many.
     pub(super) fn retain(&mut self, now: Tick, batch: &mut Batch) {
         // A snapshot in progress must not miss a task whose earlier records it already skips.
-        if self.journal_failing.is_some() || self.journal.snapshot_in_progress() {
+        if self.journal_failing.is_some() || self.upkeep.makes_snapshot() {
             return;
         }
         let surplus = self.store.ended_len().saturating_sub(self.upkeep.tasks);
@@ -96,6 +109,7 @@ impl Engine {
             .map(|(_, (_, key))| key)
             .filter(|key| !self.scheduler.is_waited_for(*key));
         let keys: Vec<TaskKey> = free.take(REMOVE_MAX).collect();
+        self.upkeep.more_to_remove = keys.len() == REMOVE_MAX;
         self.remove(now, &keys, batch);
     }
 
@@ -104,18 +118,23 @@ impl Engine {
         let mut ids = Vec::new();
         let (mut removed, mut spent) = (Vec::new(), Vec::new());
         for key in keys {
-            if self.scheduler.is_waited_for(*key) || self.scheduler.apply(now, Input::Forget(*key)).is_err() {
+            if self.scheduler.is_waited_for(*key) {
                 continue;
             }
+            match self.scheduler.apply(now, Input::Forget(*key)) {
+                Ok(actions) => self.absorb(now, actions, batch),
+                Err(_) => continue,
+            }
             let id = self.store.id(*key);
-            self.watchers.removed(*key, &id);
             spent.extend(self.store.remove(*key));
             removed.push(*key);
             ids.push(id);
         }
         if !removed.is_empty() {
+            batch
+                .removed
+                .extend(removed.iter().copied().zip(ids.iter().cloned()));
             batch.records.push(Record::Removed { keys: removed, spent });
-            batch.removed.extend(ids.iter().cloned());
         }
         ids
     }
@@ -145,7 +164,7 @@ impl Engine {
         }
         let Some((from, last)) = self.upkeep.snapshot else {
             if self.journal.wants_snapshot() {
-                self.store.environments.clean_up();
+                self.store.clean_up();
                 self.journal.begin_snapshot(self.snapshot_state(now))?;
                 let last = TaskKey(self.store.numbers.next());
                 self.upkeep.snapshot = Some((TaskKey(0), last));

@@ -55,6 +55,30 @@ pub struct Verdict {
     pub message: Option<String>,
 }
 
+impl Verdict {
+    /// The attempt never began.
+    #[must_use]
+    pub fn not_started(why: String) -> Self {
+        Self {
+            state: State::Failed,
+            reason: Reason::NotStarted,
+            outcome: "not_started",
+            message: Some(why),
+        }
+    }
+
+    /// Its shim vanished without an outcome.
+    #[must_use]
+    pub fn lost(why: String) -> Self {
+        Self {
+            state: State::Lost,
+            reason: Reason::Lost,
+            outcome: "lost",
+            message: Some(why),
+        }
+    }
+}
+
 /// Why a job cannot run under a profile; found before it is queued.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum JobError {

@@ -720,7 +720,10 @@ fn launcher_and_shims_leave_no_zombies_and_hold_no_foreign_files() {
     let mut home = Home::new();
     let running = home.launch(shell("echo ready; while ! test -e go; do sleep 0.01; done"));
     home.wait_for_line(running, "ready");
-    let shim = home.shim(running);
+    // Another one, which knows nothing of the first one's ends.
+    let other = home.launch(shell("echo ready; while ! test -e go; do sleep 0.01; done"));
+    home.wait_for_line(other, "ready");
+    let shim = home.shim(other);
     let links: Vec<String> = fs::read_dir(format!("/proc/{shim}/fd"))
         .unwrap()
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
@@ -728,20 +731,60 @@ fn launcher_and_shims_leave_no_zombies_and_hold_no_foreign_files() {
         .collect();
     let expected =
         |link: &String| link == "/dev/null" || link.ends_with("/shim.json") || link.ends_with("/output");
-    assert!(links.iter().all(expected), "{links:?}");
+    let (expected, others): (Vec<_>, Vec<_>) = links.into_iter().partition(expected);
+    assert!(!expected.is_empty());
+    let sockets = others.iter().filter(|link| link.starts_with("socket:"));
+    assert_eq!(
+        (sockets.count(), others.len()),
+        (3, 3),
+        "those to its launcher: {others:?}"
+    );
     let launcher = home.launcher();
     for _ in 0..20 {
         let id = home.launch(shell("true"));
         home.exit(id);
     }
-    wait_until("the launcher has one shim left", || {
+    wait_until("the launcher has two shims left", || {
         let all = executor_support::processes();
         let parent =
             |pid: &i32| status_field(*pid, "PPid:").is_some_and(|parent| parent == launcher.to_string());
-        all.iter().filter(|pid| parent(pid)).count() == 1
+        all.iter().filter(|pid| parent(pid)).count() == 2
     });
     fs::write(home.folder.path().join("go"), "").unwrap();
     home.exit(running);
+    home.exit(other);
+}
+
+#[test]
+fn a_shim_that_is_done_serves_the_next_attempt_and_measures_it_alone() {
+    let mut home = Home::new();
+    let hungry = shell("head -c 60M /dev/zero | tail -c 60M | wc -c; kill -USR1 $PPID; exit 4");
+    let first = home.launch(hungry);
+    let exit = home.exit(first);
+    assert_eq!(exit.exit_code, Some(4));
+    assert!(exit.peak_memory_bytes > 50 << 20, "{exit:?}");
+    let shim = home.shim(first);
+    let second = home.launch(shell("echo $PPID; cat; exit 5"));
+    let exit = home.exit(second);
+    assert_eq!((exit.exit_code, exit.stopped), (Some(5), None));
+    assert!(exit.peak_memory_bytes < 50 << 20, "{exit:?}");
+    let output = fs::read_to_string(home.attempt(second).join("output")).unwrap();
+    if output != format!("{shim}\n") {
+        // Under load it may have waited long enough to leave.
+        wait_until("the first shim is gone", || !is_alive(shim));
+    }
+}
+
+#[test]
+fn what_an_attempt_leaves_behind_is_never_counted_for_the_next_one() {
+    let mut home = Home::new();
+    for _ in 0..5 {
+        let id = home.launch(shell("sleep 1000 & exit 0"));
+        let exit = home.exit(id);
+        assert_eq!((exit.exit_code, exit.leftovers), (Some(0), 1));
+    }
+    let id = home.launch(shell("true"));
+    assert_eq!(home.exit(id).leftovers, 0);
 }
 
 #[test]

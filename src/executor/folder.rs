@@ -18,6 +18,8 @@ use super::{AttemptId, Exit, StopPlan};
 
 /// One block on common file systems: once written, writing into it again needs no room.
 const SHIM_FILE_SIZE: usize = 4096;
+/// Where `shim.json` keeps what the daemon wants when there was no room for `control.json`.
+const SPARE_CONTROL_AT: usize = 768;
 /// Where `shim.json` keeps the outcome when there was no room for `exit.json`.
 const SPARE_EXIT_AT: usize = 1024;
 
@@ -135,7 +137,7 @@ impl AttemptFolder {
         if let Ok(exit) = serde_json::from_slice(spare) {
             return Ok(State::Ended(exit));
         }
-        let record = content.get(..SPARE_EXIT_AT).unwrap_or(&content);
+        let record = content.get(..SPARE_CONTROL_AT).unwrap_or(&content);
         if held {
             return Ok(State::Alive(serde_json::from_slice(record).ok()));
         }
@@ -201,9 +203,37 @@ impl AttemptFolder {
     pub(super) fn read_control(&self) -> io::Result<Control> {
         match fs::read(self.file("control.json")) {
             Ok(content) => Ok(serde_json::from_slice(&content)?),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Control::default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.read_spare_control()),
             Err(error) => Err(error),
         }
+    }
+
+    fn read_spare_control(&self) -> Control {
+        let content = File::open(self.file("shim.json")).and_then(|file| read_shim_file(&file));
+        let content = content.unwrap_or_default();
+        let spare = content.get(SPARE_CONTROL_AT..SPARE_EXIT_AT);
+        spare
+            .and_then(|spare| serde_json::from_slice(spare).ok())
+            .unwrap_or_default()
+    }
+
+    /// Tells the shim what the daemon wants. With no room for `control.json` it goes into the room
+    /// kept in `shim.json`, which counts as long as there is no such file.
+    pub(super) fn leave_control(&self, control: Control) -> io::Result<()> {
+        let mut content = serde_json::to_vec(&control)?;
+        let Err(error) = self.write_renamed("control.json", &content) else {
+            return Ok(());
+        };
+        match fs::remove_file(self.file("control.json")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        if content.len() > SPARE_EXIT_AT - SPARE_CONTROL_AT {
+            return Err(error);
+        }
+        content.resize(SPARE_EXIT_AT - SPARE_CONTROL_AT, b' ');
+        let file = OpenOptions::new().write(true).open(self.file("shim.json"))?;
+        file.write_all_at(&content, SPARE_CONTROL_AT as u64)
     }
 }
 
@@ -342,6 +372,35 @@ mod tests {
         assert!(found.spawn_error.unwrap().starts_with("éé"));
         let size = fs::metadata(folder.file("shim.json")).unwrap().len();
         assert_eq!(size, SHIM_FILE_SIZE as u64);
+    }
+
+    #[test]
+    fn what_the_daemon_wants_is_found_wherever_there_was_room_for_it() {
+        let (_home, folder) = folder();
+        let shim = folder.prepare().unwrap();
+        write_record(&shim, &record()).unwrap();
+        assert_eq!(folder.read_control().unwrap(), Control::default());
+        let paused = Control {
+            stop: None,
+            paused: true,
+        };
+        folder.leave_control(paused).unwrap();
+        assert_eq!(folder.read_control().unwrap(), paused);
+        // A folder in the way of the file stands for a full disk.
+        fs::create_dir(folder.file("control.json.tmp")).unwrap();
+        let stopped = Control {
+            stop: Some(StopPlan {
+                signal: 15,
+                grace_ms: u64::MAX,
+            }),
+            paused: true,
+        };
+        folder.leave_control(stopped).unwrap();
+        assert_eq!(folder.read_control().unwrap(), stopped);
+        assert_eq!(folder.look().unwrap(), State::Alive(Some(record())));
+        fs::remove_dir(folder.file("control.json.tmp")).unwrap();
+        folder.leave_control(paused).unwrap();
+        assert_eq!(folder.read_control().unwrap(), paused);
     }
 
     #[test]

@@ -24,6 +24,20 @@ pub(super) enum Request {
     Launch(Box<Launch>),
 }
 
+/// What the launcher itself needs of a [`Request`]; the shim reads the rest.
+#[derive(Debug, Deserialize)]
+pub(super) enum RequestHead {
+    Setup { pokes: PathBuf },
+    Launch(LaunchHead),
+}
+
+/// The part of a [`Launch`] that the launcher needs.
+#[derive(Debug, Deserialize)]
+pub(super) struct LaunchHead {
+    pub(super) id: AttemptId,
+    pub(super) folder: PathBuf,
+}
+
 /// What the launcher answers: failures only.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct NotStarted {
@@ -58,17 +72,19 @@ pub(super) fn encode<Message: Serialize>(message: &Message) -> io::Result<Vec<u8
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     bytes: Vec<u8>,
+    /// Zeroed once and not for each read, which would touch all of its pages.
+    buffer: Vec<u8>,
 }
 
 impl Decoder {
     /// Reads once; `Ok(false)` at the end of the stream.
     pub(super) fn read_from(&mut self, source: &mut impl Read) -> io::Result<bool> {
-        let before = self.bytes.len();
-        self.bytes.resize(before + READ_SIZE, 0);
-        let result = source.read(&mut self.bytes[before..]);
-        self.bytes.truncate(before + *result.as_ref().unwrap_or(&0));
-        match result {
-            Ok(read) => Ok(read > 0),
+        self.buffer.resize(READ_SIZE, 0);
+        match source.read(&mut self.buffer) {
+            Ok(read) => {
+                self.bytes.extend_from_slice(&self.buffer[..read]);
+                Ok(read > 0)
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
             Err(error) => Err(error),
         }
@@ -76,6 +92,13 @@ impl Decoder {
 
     /// The next whole message, if there is one.
     pub(super) fn next<Message: DeserializeOwned>(&mut self) -> io::Result<Option<Message>> {
+        let content = self.next_content()?;
+        let message = content.map(|content| serde_json::from_slice(&content));
+        Ok(message.transpose()?)
+    }
+
+    /// The next whole message as it was sent.
+    pub(super) fn next_content(&mut self) -> io::Result<Option<Vec<u8>>> {
         let Some(length) = self.bytes.first_chunk::<LENGTH_SIZE>() else {
             return Ok(None);
         };
@@ -87,13 +110,13 @@ impl Decoder {
         let Some(content) = self.bytes.get(LENGTH_SIZE..end) else {
             return Ok(None);
         };
-        let message = serde_json::from_slice(content);
+        let content = content.to_vec();
         self.bytes.drain(..end);
         // One huge launch must not keep the launcher, and every fork of it, large for good.
         if self.bytes.capacity() > 4 * READ_SIZE && self.bytes.len() < READ_SIZE {
             self.bytes.shrink_to(2 * READ_SIZE);
         }
-        Ok(Some(message?))
+        Ok(Some(content))
     }
 }
 

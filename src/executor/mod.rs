@@ -11,6 +11,7 @@ mod frame;
 mod launcher;
 mod process;
 mod shim;
+mod spare;
 mod survivors;
 
 use std::collections::BTreeMap;

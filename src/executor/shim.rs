@@ -2,7 +2,8 @@
 //!
 //! It is forked by the launcher, starts the command with its output going straight to files, keeps
 //! the timeout and the output cap, stops and reaps the whole tree, and leaves the outcome in the
-//! attempt folder. It has a single thread and sleeps until a signal or its next deadline.
+//! attempt folder. It has a single thread and sleeps until a signal or its next deadline. When
+//! nothing of the attempt is left, it may be given another one; it never has two.
 
 mod outcome;
 mod output;
@@ -24,7 +25,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use self::output::Output;
 use self::supervisor::Supervisor;
 use super::folder::{self, AttemptFolder, ShimRecord};
-use super::frame::Poke;
+use super::frame::{Poke, Request};
+use super::spare::Seat;
 use super::{Exit, Launch};
 use crate::platform;
 
@@ -34,33 +36,89 @@ const SPAWN_ERROR_MAX: usize = 64 << 10;
 
 /// What the launcher hands to a shim.
 pub(super) struct Errand<'a> {
-    pub(super) launch: Launch,
+    /// The request, which holds the launch.
+    pub(super) content: &'a [u8],
     /// `shim.json`, locked.
     pub(super) shim: File,
     /// `/dev/null`.
     pub(super) null: &'a File,
     /// Where the daemon hears of an outcome.
     pub(super) pokes: &'a Path,
+    /// Where further launches come from.
+    pub(super) seat: Option<Seat>,
+}
+
+/// This process, as it writes itself down.
+#[derive(Clone, Copy)]
+struct Identity {
+    pid: i32,
+    started: u64,
 }
 
 /// A shim's whole life, from the fork on.
 pub(super) fn run(errand: Errand<'_>) {
     let Errand {
-        launch,
+        content,
         shim,
         null,
         pokes,
+        mut seat,
     } = errand;
+    let set_up = detach(null).and_then(|()| Signals::catch());
+    let me = Identity::own();
+    let mut is_free = attempt(content, shim, pokes, seat.as_mut(), me, set_up.as_ref());
+    let (Ok(signals), Some(seat)) = (&set_up, &mut seat) else {
+        return;
+    };
+    while is_free {
+        let is_ended = || signals.terminate.load(Ordering::Relaxed);
+        let Some((content, shim)) = seat.next(is_ended) else {
+            return;
+        };
+        let content = content.to_vec();
+        signals.forget();
+        is_free = attempt(&content, shim, pokes, Some(&mut *seat), me, Ok(signals));
+    }
+}
+
+/// One attempt from its start to its report. True if the shim is free for another one.
+fn attempt(
+    content: &[u8],
+    shim: File,
+    pokes: &Path,
+    seat: Option<&mut Seat>,
+    me: Identity,
+    set_up: Result<&Signals, &io::Error>,
+) -> bool {
+    // What cannot be read is never started, and its folder says so.
+    let Ok(Request::Launch(launch)) = serde_json::from_slice(content) else {
+        return false;
+    };
     let attempt = AttemptFolder::new(launch.folder.clone());
-    let id = launch.id;
-    let exit = match detach(null).and_then(|()| Signals::catch()) {
-        Ok(signals) => begin(&launch, &attempt, &shim, &signals),
-        Err(error) => never_spawned(format!("its shim cannot be set up: {error}")),
+    let (exit, is_clean) = match set_up {
+        Ok(signals) => begin(&launch, &attempt, &shim, signals, me),
+        Err(error) => (
+            never_spawned(format!("its shim cannot be set up: {error}")),
+            false,
+        ),
     };
     // Without room or rights for the outcome there is nobody left to tell.
     let _ = attempt.leave_exit(&exit, &shim);
+    // From here on nobody takes this shim for the attempt's.
+    drop(shim);
+    // Offered before the daemon hears of the end: the launch that follows finds it free.
+    let is_free = is_clean && seat.is_some_and(|seat| seat.offer().is_ok());
     // The daemon may be gone, or busy; the folder is what counts.
-    let _ = poke(pokes, &Poke { id });
+    let _ = poke(pokes, &Poke { id: launch.id });
+    is_free
+}
+
+impl Identity {
+    fn own() -> Self {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        let started = platform::status(pid).map_or(0, |status| status.started);
+        Self { pid, started }
+    }
 }
 
 /// Lets go of everything that is the daemon's, and gathers what will be the command's.
@@ -71,14 +129,27 @@ fn detach(null: &File) -> io::Result<()> {
     platform::become_subreaper()
 }
 
-fn begin(launch: &Launch, attempt: &AttemptFolder, shim: &File, signals: &Signals) -> Exit {
+/// Runs the command. Besides the outcome: whether nothing at all is left of it.
+fn begin(
+    launch: &Launch,
+    attempt: &AttemptFolder,
+    shim: &File,
+    signals: &Signals,
+    me: Identity,
+) -> (Exit, bool) {
     let (command, outputs) = match prepare(launch, attempt) {
         Ok(prepared) => prepared,
-        Err(reason) => return never_spawned(reason),
+        Err(reason) => return (never_spawned(reason), true),
     };
-    let mut record = own_record(launch);
+    let mut record = ShimRecord {
+        id: launch.id,
+        pid: me.pid,
+        started: me.started,
+        worker: None,
+    };
     if let Err(error) = folder::write_record(shim, &record) {
-        return never_spawned(format!("shim.json cannot be written: {error}"));
+        let reason = format!("shim.json cannot be written: {error}");
+        return (never_spawned(reason), true);
     }
     let started_at_ms = now_ms();
     match spawn(command, launch) {
@@ -88,21 +159,12 @@ fn begin(launch: &Launch, attempt: &AttemptFolder, shim: &File, signals: &Signal
                 // Only the search for survivors of a killed shim is the poorer for it.
                 let _ = folder::write_record(shim, &record);
             };
-            let mut exit = Supervisor::new(worker, launch, attempt, outputs).run(signals, note_worker);
+            let supervisor = Supervisor::new(worker, launch, attempt, outputs);
+            let (mut exit, is_clean) = supervisor.run(signals, note_worker);
             exit.started_at_ms = started_at_ms;
-            exit
+            (exit, is_clean)
         }
-        Err(reason) => never_spawned(reason),
-    }
-}
-
-fn own_record(launch: &Launch) -> ShimRecord {
-    let pid = rustix::process::getpid().as_raw_nonzero().get();
-    ShimRecord {
-        id: launch.id,
-        pid,
-        started: platform::status(pid).map_or(0, |status| status.started),
-        worker: None,
+        Err(reason) => (never_spawned(reason), true),
     }
 }
 
@@ -211,6 +273,13 @@ impl Signals {
     fn block(&self) -> platform::SignalMask {
         let [term, int, hangup] = TERMINATING;
         platform::block_signals(&[libc::SIGCHLD, libc::SIGUSR1, term, int, hangup])
+    }
+
+    /// Forgets what was meant for the attempt before.
+    fn forget(&self) {
+        for flag in [&self.child, &self.control, &self.terminate] {
+            Self::take(flag);
+        }
     }
 
     fn take(flag: &AtomicBool) -> bool {

@@ -57,17 +57,47 @@ pub(crate) struct Usage {
     pub(crate) peak_bytes: u64,
 }
 
-/// The resources used by the caller's reaped descendants.
-pub(crate) fn children_usage() -> Usage {
+impl Usage {
+    /// Counts another one in.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.cpu_seconds += other.cpu_seconds;
+        self.peak_bytes = self.peak_bytes.max(other.peak_bytes);
+    }
+}
+
+/// A child that was waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reaped {
+    /// Its number, which is free now.
+    pub(crate) pid: i32,
+    /// The exit code, if it ended by itself.
+    pub(crate) exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
+    /// What it used, and those whom it had waited for itself.
+    pub(crate) usage: Usage,
+}
+
+/// Waits for a child that has ended, without sleeping; `None` if none has. With no child at all
+/// it is an error.
+pub(crate) fn reap_one() -> io::Result<Option<Reaped>> {
     // SAFETY: `rusage` is plain numbers, for which all zeroes is a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: `usage` is a valid place for the kernel to write one `rusage`.
-    if unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) } != 0 {
-        return Usage::default();
-    }
-    Usage {
-        cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
-        peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * system::MAXRSS_UNIT,
+    let mut status = 0;
+    // SAFETY: `status` and `usage` are valid places for the kernel to write them.
+    let pid = unsafe { libc::wait4(-1, &mut status, libc::WNOHANG, &mut usage) };
+    match pid {
+        0 => Ok(None),
+        1.. => Ok(Some(Reaped {
+            pid,
+            exit_code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+            signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+            usage: Usage {
+                cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+                peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * system::MAXRSS_UNIT,
+            },
+        })),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -103,6 +133,14 @@ pub(crate) fn reset_signals() {
 
 /// The signals that were blocked before [`block_signals`].
 pub(crate) struct SignalMask(libc::sigset_t);
+
+impl SignalMask {
+    /// Lets those through again that were held back.
+    pub(crate) fn restore(&self) {
+        // SAFETY: the set was filled by the kernel, and the old one is not asked for.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
+    }
+}
 
 /// Holds these signals back, so that they arrive in [`wait_for_signal`] and nowhere else.
 pub(crate) fn block_signals(signals: &[i32]) -> SignalMask {

@@ -277,7 +277,8 @@ fn deliver(folder: &AttemptFolder, control: Control) -> io::Result<bool> {
     if !still_alive || started != Some(record.started) {
         return Ok(true);
     }
-    match folder.write_renamed("control.json", &serde_json::to_vec(&control)?) {
+    // A shim may have gone on to another attempt by now, so the signal only makes it read.
+    match folder.leave_control(control) {
         Ok(()) => tell(&shim, libc::SIGUSR1)?,
         // A full disk must not keep a command running: by SIGTERM it is stopped as it was launched.
         Err(_) if control.stop.is_some() => tell(&shim, libc::SIGTERM)?,

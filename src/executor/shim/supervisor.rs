@@ -2,9 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-use rustix::process::{WaitOptions, WaitStatus};
-
 use super::outcome::Memory;
 use super::output::Output;
 use super::stop::Stop;
@@ -12,7 +9,7 @@ use super::tree::Tree;
 use super::{now_ms, Signals};
 use crate::executor::folder::{AttemptFolder, Control};
 use crate::executor::{Exit, Launch, StopCause, StopPlan};
-use crate::platform;
+use crate::platform::{self, Reaped, Usage};
 
 /// A command, from its start to the end of the last process that it left behind.
 pub(super) struct Supervisor<'a> {
@@ -22,6 +19,7 @@ pub(super) struct Supervisor<'a> {
     outputs: Vec<Output>,
     tree: Tree,
     memory: Memory,
+    usage: Usage,
     timeout_at: Option<Instant>,
     look_at: Instant,
     control: Control,
@@ -50,6 +48,7 @@ impl<'a> Supervisor<'a> {
             tree,
             look_at: memory.next_at,
             memory,
+            usage: Usage::default(),
             // A time beyond what the clock can express never comes.
             timeout_at: timeout.and_then(|timeout| now.checked_add(timeout)),
             control: Control::default(),
@@ -61,8 +60,9 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Until nothing is left. `note_worker` is told the worker's start time, once, and late, since
-    /// most commands are over before anyone needs it.
-    pub(super) fn run(mut self, signals: &Signals, note_worker: impl FnOnce(u64)) -> Exit {
+    /// most commands are over before anyone needs it. Returns also whether no process is left but
+    /// this one: some are spared, or belong to someone else.
+    pub(super) fn run(mut self, signals: &Signals, note_worker: impl FnOnce(u64)) -> (Exit, bool) {
         let mut note_worker = Some(note_worker);
         let mask = signals.block();
         // Whatever came before the signals were held back shows in the flags.
@@ -72,7 +72,9 @@ impl<'a> Supervisor<'a> {
                 self.reap();
             }
             if self.is_over() {
-                return self.finish();
+                mask.restore();
+                let is_clean = self.childless;
+                return (self.finish(), is_clean);
             }
             let now = Instant::now();
             if Signals::take(&signals.control) {
@@ -106,11 +108,13 @@ impl<'a> Supervisor<'a> {
     /// Collects whoever has ended. The common case, a command that leaves nothing, ends here.
     fn reap(&mut self) {
         loop {
-            match rustix::process::wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == self.worker => {
-                    self.note_end(status);
+            match platform::reap_one() {
+                Ok(Some(child)) => {
+                    self.usage.add(child.usage);
+                    if child.pid == self.worker {
+                        self.note_end(child);
+                    }
                 }
-                Ok(Some(_)) | Err(Errno::INTR) => {}
                 Ok(None) => break,
                 Err(_) => {
                     self.childless = !self.tree.has_escaped();
@@ -123,11 +127,11 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    fn note_end(&mut self, status: WaitStatus) {
+    fn note_end(&mut self, child: Reaped) {
         self.ended = true;
         self.exit.ended_at_ms = now_ms();
-        self.exit.exit_code = status.exit_status();
-        self.exit.signal = status.terminating_signal();
+        self.exit.exit_code = child.exit_code;
+        self.exit.signal = child.signal;
     }
 
     fn end_leftovers(&mut self) {
@@ -199,9 +203,8 @@ impl<'a> Supervisor<'a> {
     }
 
     fn finish(mut self) -> Exit {
-        let usage = platform::children_usage();
-        self.exit.cpu_seconds = usage.cpu_seconds;
-        self.exit.peak_memory_bytes = self.memory.peak_bytes(usage.peak_bytes);
+        self.exit.cpu_seconds = self.usage.cpu_seconds;
+        self.exit.peak_memory_bytes = self.memory.peak_bytes(self.usage.peak_bytes);
         let mut notes = Vec::new();
         for output in &mut self.outputs {
             let (written, dropped) = output.finish();

@@ -8,10 +8,9 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::text::{self, GREEN, RED, YELLOW};
 use super::value::short_bytes;
-use super::{screen, task_text};
+use super::{doctor_journal as journal, screen, task_text};
 use crate::client::{Client, ClientError};
 use crate::config::{Config, Loaded, Paths};
-use crate::journal;
 use crate::protocol::{Answer, DaemonInfo, Filter, Message};
 
 /// Below this, a batch of outputs may fill the disk.
@@ -39,7 +38,7 @@ enum Verdict {
 
 /// Checks and what came of them.
 #[derive(Default)]
-struct Report {
+pub(super) struct Report {
     lines: Vec<(Verdict, &'static str, String)>,
 }
 
@@ -56,7 +55,7 @@ impl DoctorArgs {
             check_folder(what, folder, &mut report);
         }
         let daemon = check_daemon(&paths, &mut report);
-        check_journal(&paths, daemon.as_ref(), self.repair, &mut report)?;
+        journal::check(&paths, daemon.as_ref(), self.repair, &mut report)?;
         check_space(&paths.data, &mut report);
         check_slots(config.as_ref(), &mut report);
         check_shell(&mut report);
@@ -67,15 +66,15 @@ impl DoctorArgs {
 }
 
 impl Report {
-    fn ok(&mut self, what: &'static str, words: impl Into<String>) {
+    pub(super) fn ok(&mut self, what: &'static str, words: impl Into<String>) {
         self.lines.push((Verdict::Ok, what, words.into()));
     }
 
-    fn warn(&mut self, what: &'static str, words: impl Into<String>) {
+    pub(super) fn warn(&mut self, what: &'static str, words: impl Into<String>) {
         self.lines.push((Verdict::Warn, what, words.into()));
     }
 
-    fn fail(&mut self, what: &'static str, words: impl Into<String>) {
+    pub(super) fn fail(&mut self, what: &'static str, words: impl Into<String>) {
         self.lines.push((Verdict::Fail, what, words.into()));
     }
 
@@ -122,7 +121,7 @@ fn check_config(context: &Context, report: &mut Report) -> Option<Loaded> {
     }
 }
 
-fn with_hint(message: &str, hint: &str) -> String {
+pub(super) fn with_hint(message: &str, hint: &str) -> String {
     if hint.is_empty() {
         message.to_owned()
     } else {
@@ -233,60 +232,6 @@ fn check_queue(socket: &Path, report: &mut Report) {
         }
         Ok(_) => report.fail("queue", "the daemon does not answer a status"),
         Err(error) => report.fail("queue", with_hint(&error.to_string(), &error.hint())),
-    }
-}
-
-fn check_journal(
-    paths: &Paths,
-    daemon: Option<&DaemonInfo>,
-    repair: bool,
-    report: &mut Report,
-) -> Result<(), Failure> {
-    let folder = paths.data.join("journal");
-    if daemon.is_some() {
-        if repair {
-            return Err(Failure::refused("a daemon runs on this journal")
-                .hint("wezterm-parallel shutdown, then repair again"));
-        }
-        report.ok("journal", format!("{} is in use", folder.display()));
-        return Ok(());
-    }
-    if !folder.exists() {
-        report.ok("journal", "there is none yet");
-        return Ok(());
-    }
-    // A daemon that starts right now, or runs with another socket, must not write under our hands.
-    let _lock = crate::daemon::lock_data(paths).map_err(|error| {
-        Failure::refused(error.to_string()).hint("wezterm-parallel shutdown, then try again")
-    })?;
-    if !repair {
-        match journal::check(&folder) {
-            Ok(()) => report.ok("journal", folder.display().to_string()),
-            Err(error) => report.fail("journal", with_hint(&error.to_string(), error.hint())),
-        }
-        return Ok(());
-    }
-    match journal::repair(&folder) {
-        Ok(done) => tell_repair(&folder, &done, report),
-        Err(error) => report.fail("journal", with_hint(&error.to_string(), error.hint())),
-    }
-    Ok(())
-}
-
-fn tell_repair(folder: &Path, done: &journal::RepairReport, report: &mut Report) {
-    if done.moved.is_empty() {
-        report.ok(
-            "journal",
-            format!("{} is whole: nothing to repair", folder.display()),
-        );
-        return;
-    }
-    report.ok("journal", format!("repaired: {} records were kept", done.records));
-    for lost in &done.lost {
-        report.warn("journal", lost);
-    }
-    for moved in &done.moved {
-        report.ok("journal", format!("the old file is now {}", moved.display()));
     }
 }
 

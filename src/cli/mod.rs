@@ -11,6 +11,7 @@ mod config;
 mod context;
 mod daemon;
 mod doctor;
+mod doctor_journal;
 mod edit;
 mod exit;
 mod explain;

@@ -18,7 +18,7 @@ pub enum Message {
     /// A worker reports its own status.
     StatusUpdate(StatusUpdate),
     /// Checks a task like `TaskQueue`, its profile, program and folder included, and queues nothing;
-    /// answered with `Changed` without ids. `id` and `after` are not looked up.
+    /// answered with `Changed` without ids. `id` is not looked up.
     Check(Box<TaskQueue>),
     /// Asks for the tasks and the summary; answered with `Status`.
     Status(Filter),

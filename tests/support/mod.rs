@@ -181,13 +181,21 @@ impl Home {
 
     /// Waits until nothing is left to do. Asks for numbers only: the tasks may be many.
     pub fn wait_idle(&self) {
-        wait_for("all tasks to end", || {
+        const OPEN: [&str; 5] = ["queued", "running", "delayed", "blocked", "paused"];
+        let begin = Instant::now();
+        loop {
             let states = self.summary().states;
-            let open = ["queued", "running", "delayed", "blocked", "paused"];
-            open.iter()
-                .all(|state| states.get(*state) == Some(&0))
-                .then_some(())
-        });
+            let left: usize = OPEN.iter().filter_map(|state| states.get(*state)).sum();
+            if left == 0 {
+                return;
+            }
+            if begin.elapsed() > DEADLINE {
+                let mut tasks = self.tasks();
+                tasks.retain(|task| OPEN.contains(&task.state.as_str()));
+                panic!("{left} tasks have not ended: {tasks:#?}");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Waits until each of these has ended.

@@ -10,9 +10,10 @@ mod server;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 use tokio::signal::unix::{signal, SignalKind};
@@ -33,6 +34,11 @@ const WORKER_VARIABLES: [&str; 3] = [
     "WEZTERM_PARALLEL_ATTEMPT",
     "WEZTERM_PARALLEL_FOLDER",
 ];
+
+/// A daemon that no longer listens lets go of its lock within this time.
+const ENDING_PATIENCE: Duration = Duration::from_secs(2);
+/// Between two tries to take the lock.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// How the daemon is started.
 #[derive(Clone, Debug)]
@@ -117,8 +123,7 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
         // It fails only for a process that leads a group already, which is as good.
         let _ = rustix::process::setsid();
     }
-    let _lock = take_lock(&paths.daemon_lock)?;
-    let _data_lock = lock_data(paths)?;
+    let _locks = take_locks(options)?;
     let loaded = load_config(options)?;
     let destination = if options.detach {
         Destination::Folder(paths.log_dir.clone())
@@ -167,6 +172,26 @@ fn refusal(error: &DaemonError) -> ErrorAnswer {
     };
     let message = format!("the daemon could not be started: {error}");
     ErrorAnswer::new(code, message, error.hint())
+}
+
+/// One for each folder: no other daemon has this socket, or this data.
+fn take_locks(options: &DaemonOptions) -> Result<impl Sized, DaemonError> {
+    let paths = &options.paths;
+    let deadline = Instant::now() + ENDING_PATIENCE;
+    loop {
+        let locks = take_lock(&paths.daemon_lock).and_then(|lock| Ok((lock, lock_data(paths)?)));
+        // Whoever holds one but does not listen is ending, most likely. In the background there is
+        // no need to wait: the command that wants a daemon starts another one.
+        let may_end = || !options.detach && UnixStream::connect(&paths.socket).is_err();
+        match locks {
+            Err(DaemonError::AlreadyRunning { .. } | DaemonError::DataInUse { .. })
+                if Instant::now() < deadline && may_end() =>
+            {
+                std::thread::sleep(BETWEEN_TRIES);
+            }
+            locks => return locks,
+        }
+    }
 }
 
 fn take_lock(path: &Path) -> Result<Lock, DaemonError> {

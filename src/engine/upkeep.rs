@@ -17,7 +17,7 @@ const CHUNK: usize = 512;
 const REMOVE_MAX: usize = 256;
 /// The pause between two such rounds: file systems get slow when much is deleted at once.
 const REMOVE_EVERY: Duration = Duration::from_millis(100);
-/// Folders waiting to be deleted: what does not fit is deleted by the next daemon's sweep.
+/// Folders waiting to be deleted; what does not fit stays, with a line in the log that names it.
 const JANITOR_MAX: usize = 65_536;
 
 /// What housekeeping remembers between rounds.
@@ -67,7 +67,7 @@ impl Upkeep {
         for id in ids {
             let janitor = self.janitor.get_or_insert_with(start_janitor);
             if janitor.try_send(self.tasks_folder.join(&id)).is_err() {
-                tracing::warn!(%id, "the folder of a removed task is left for later");
+                tracing::warn!(%id, "the folder of a removed task stays: too many are being deleted");
             }
         }
     }

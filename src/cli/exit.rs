@@ -153,7 +153,8 @@ impl From<io::Error> for Failure {
         match error.kind() {
             // The reader has seen enough, as in `status | head`: nothing is wrong.
             io::ErrorKind::BrokenPipe => Self::new(Exit::Ok, ""),
-            _ => Self::new(Exit::Bug, format!("cannot write the output: {error}")),
+            _ => Self::new(Exit::Refused, format!("cannot write the output: {error}"))
+                .hint("what was asked for may have been done; `wezterm-parallel status` tells"),
         }
     }
 }

@@ -48,6 +48,7 @@ use exit::{Exit, Failure};
 #[derive(Debug, Parser)]
 #[command(
     name = "wezterm-parallel",
+    bin_name = "wezterm-parallel",
     version,
     max_term_width = 100,
     subcommand_required = true,

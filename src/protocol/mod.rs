@@ -27,4 +27,6 @@ pub use suggest::{hint, nearest};
 pub use task_view::{AttemptView, TaskView};
 
 #[cfg(test)]
+mod lines_tests;
+#[cfg(test)]
 mod tests;

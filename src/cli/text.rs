@@ -10,8 +10,10 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Two spaces keep columns apart.
 const GAP: usize = 2;
-/// A column that may shrink keeps at least this much.
+/// The last column shrinks down to this much before the others do.
 const FLEXIBLE_MIN: usize = 12;
+/// The others keep this much.
+const CELL_MIN: usize = 4;
 
 /// For headings and what matters most.
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -182,9 +184,17 @@ impl Table {
         let Some(width) = width else {
             return widths;
         };
-        let fixed: usize = widths[..columns - 1].iter().map(|width| width + GAP).sum();
-        let room = width.saturating_sub(fixed).max(FLEXIBLE_MIN);
-        widths[columns - 1] = widths[columns - 1].min(room);
+        let (last, others) = widths.split_last_mut().expect("a table has columns");
+        let taken = |others: &[usize]| others.iter().map(|width| width + GAP).sum::<usize>();
+        let wanted = (*last).min(FLEXIBLE_MIN);
+        // A long id gives way before a line breaks in two.
+        while taken(others) + wanted > width {
+            match others.iter_mut().max() {
+                Some(widest) if *widest > CELL_MIN => *widest -= 1,
+                _ => break,
+            }
+        }
+        *last = (*last).min(width.saturating_sub(taken(others)));
         widths
     }
 }
@@ -216,6 +226,25 @@ mod tests {
     }
 
     #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let mut table = Table::new(&["ID", "STATE", "PRI", "WORKER/LABEL", "TIME", "COMMAND"], &[]);
+        let long = "x".repeat(64);
+        let row = [
+            &long,
+            "succeeded",
+            "100",
+            "shell/nightly",
+            "1h05m",
+            "cargo test --workspace",
+        ];
+        table.row(row.map(Cell::plain).to_vec());
+        for width in [40, 60, 80, 200] {
+            let text = anstream::adapter::strip_str(&table.render(Some(width))).to_string();
+            assert!(text.lines().all(|line| line.width() <= width), "{width}:\n{text}");
+        }
+    }
+
+    #[test]
     fn the_last_column_gives_way() {
         let mut table = Table::new(&["ID", "N", "COMMAND"], &[1]);
         table.row(["a", "5", "echo something rather long"].map(Cell::plain).to_vec());
@@ -224,6 +253,11 @@ mod tests {
         insta::assert_snapshot!(plain(Some(30)), @r"
         ID      N  COMMAND
         a       5  echo something rat…
+        beta  150  true
+        ");
+        insta::assert_snapshot!(plain(Some(20)), @r"
+        ID      N  COMMAND
+        a       5  echo som…
         beta  150  true
         ");
         insta::assert_snapshot!(plain(None), @r"

@@ -1,7 +1,8 @@
 //! What a round of inputs has led to: records to write, then effects to perform.
 //!
 //! Nothing in here has happened in the outside world yet. That is what makes group commit safe:
-//! answers, starts and events leave only after the records are on disk.
+//! answers and events leave only after the records are on disk. Starts leave no sooner than their
+//! records are written (see `perform.rs`).
 
 use tokio::sync::oneshot;
 use wezterm_parallel_scheduler::TaskKey;

@@ -1,9 +1,10 @@
 //! The engine: the only owner of the scheduler, the store and the journal.
 //!
-//! Its loop builds a round of inputs, decides what follows from each (`step`), makes the records
-//! durable (`commit`), and only then performs the effects: answers, starts, signals, events. It
-//! runs on a thread of its own, so that waiting for the disk is simply waiting: what arrives in
-//! the meantime shares the next sync. It never waits for a child process.
+//! Its loop builds a round of inputs and decides what follows from each (`play`), makes the records
+//! durable (`commit`), and only then performs the effects (`perform`): answers, signals, events, and
+//! the starts that did not leave between write and sync. It runs on a thread of its own, so that
+//! waiting for the disk is simply waiting: what arrives in the meantime shares the next sync. It
+//! never waits for a child process.
 
 mod accept;
 mod batch;

@@ -40,6 +40,7 @@ fn submitted(key: u64) -> Record {
             label: None,
             timeout_ms: None,
             stdin: None,
+            claude: None,
             content: key,
         }),
     }

@@ -45,6 +45,7 @@ fn spec(key: u64) -> Spec {
         label: Some(Arc::from("nightly")),
         timeout_ms: Some(60_000),
         stdin: Some("in".into()),
+        claude: None,
         content: u64::MAX - key,
     }
 }

@@ -34,5 +34,8 @@ impl ReleaseArgs {
 }
 
 fn only(ids: Vec<String>) -> Ids {
-    Ids { ids, workspace: None }
+    Ids {
+        ids,
+        ..Ids::default()
+    }
 }

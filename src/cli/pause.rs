@@ -50,6 +50,7 @@ impl From<Which> for Ids {
         Self {
             ids: which.ids,
             workspace: which.workspace,
+            worker: None,
         }
     }
 }

@@ -26,6 +26,7 @@ impl RetryArgs {
         context.change(&Message::Retry(Retry {
             ids: self.ids,
             all_failed: self.all_failed,
+            fresh: false,
         }))
     }
 }

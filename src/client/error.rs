@@ -101,6 +101,7 @@ pub(super) fn unexpected(answer: &Answer) -> ClientError {
         Answer::Changed(_) => "Changed",
         Answer::Reserved(_) => "Reserved",
         Answer::Environment(_) => "Environment",
+        Answer::Cost(_) => "Cost",
         Answer::Daemon(_) => "Daemon",
         Answer::Event(_) => "Event",
     };

@@ -24,13 +24,16 @@ pub(super) enum Kind {
     Text,
     Number,
     Flag,
+    /// Separated by commas.
+    List,
 }
 
 /// Every key outside of the tables that users name the entries of.
-pub(super) const KEYS: [(&str, Kind); 16] = [
+pub(super) const KEYS: [(&str, Kind); 21] = [
     ("pool.slots", Kind::Text),
     ("pool.default_worker", Kind::Text),
     ("pool.default_priority", Kind::Number),
+    ("pool.lend", Kind::Number),
     ("admission.enabled", Kind::Flag),
     ("scheduler.aging_step", Kind::Text),
     ("scheduler.jitter_seed", Kind::Number),
@@ -44,10 +47,14 @@ pub(super) const KEYS: [(&str, Kind); 16] = [
     ("log.level", Kind::Text),
     ("log.files", Kind::Number),
     ("journal.snapshot_bytes", Kind::Text),
+    ("quota.jitter", Kind::Text),
+    ("quota.ramp_step", Kind::Text),
+    ("budget.day_usd", Kind::Number),
+    ("budget.task_usd", Kind::Number),
 ];
 
 /// Every key of a worker profile except its `env`.
-pub(super) const WORKER_KEYS: [(&str, Kind); 9] = [
+pub(super) const WORKER_KEYS: [(&str, Kind); 27] = [
     ("kind", Kind::Text),
     ("max_parallel", Kind::Number),
     ("timeout", Kind::Text),
@@ -57,6 +64,24 @@ pub(super) const WORKER_KEYS: [(&str, Kind); 9] = [
     ("stop_signal", Kind::Text),
     ("stop_grace", Kind::Text),
     ("shell", Kind::Text),
+    ("binary", Kind::Text),
+    ("account", Kind::Text),
+    ("model", Kind::Text),
+    ("fallback_model", Kind::Text),
+    ("permission_mode", Kind::Text),
+    ("allowed_tools", Kind::List),
+    ("disallowed_tools", Kind::List),
+    ("max_turns", Kind::Number),
+    ("max_budget_usd", Kind::Number),
+    ("effort", Kind::Text),
+    ("append_system_prompt", Kind::Text),
+    ("mcp_config", Kind::List),
+    ("extra_args", Kind::List),
+    ("partial_messages", Kind::Flag),
+    ("permissions", Kind::Text),
+    ("denied", Kind::Text),
+    ("stall_timeout", Kind::Text),
+    ("patience", Kind::Text),
 ];
 
 /// The path of the key that a variable is about.
@@ -116,11 +141,13 @@ fn targets(tree: &Value) -> Vec<Target> {
             kind: *kind,
         }));
     }
-    for workspace in keys_of(&tree["limits"]["workspaces"]) {
-        targets.push(Target {
-            path: vec!["limits".to_owned(), "workspaces".to_owned(), workspace.clone()],
-            kind: Kind::Number,
-        });
+    for table in ["limits", "budget"] {
+        for workspace in keys_of(&tree[table]["workspaces"]) {
+            targets.push(Target {
+                path: vec![table.to_owned(), "workspaces".to_owned(), workspace.clone()],
+                kind: Kind::Number,
+            });
+        }
     }
     targets
 }
@@ -141,10 +168,12 @@ pub(super) fn value_of(kind: Kind, text: &str) -> Value {
     match (kind, text) {
         (Kind::Flag, "1" | "true" | "yes" | "on") => Value::Bool(true),
         (Kind::Flag, "0" | "false" | "no" | "off") => Value::Bool(false),
-        (Kind::Number, _) => match text.parse::<i64>() {
-            Ok(number) => Value::from(number),
-            Err(_) => Value::from(text),
+        (Kind::Number, _) => match (text.parse::<i64>(), text.parse::<f64>()) {
+            (Ok(number), _) => Value::from(number),
+            (_, Ok(number)) => Value::from(number),
+            _ => Value::from(text),
         },
+        (Kind::List, _) => text.split(',').map(|item| Value::from(item.trim())).collect(),
         _ => Value::from(text),
     }
 }

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::environment::{meaning, set, value_of, Meaning, Target};
-use super::model::{Config, WorkerConfig, DEFAULTS_TOML};
+use super::model::{Config, DEFAULTS_TOML};
 use super::validate::{validate, Fault};
+use super::worker::WorkerConfig;
 use super::{ConfigError, Paths};
 use crate::protocol::hint;
 use crate::protocol::wording::{expected_names, mismatch, named};
@@ -146,7 +147,7 @@ fn typed(tree: &Value) -> Result<Config, Fault> {
         return Err(Fault {
             key: format!("workers.{name}"),
             message: format!("`workers.{name}` needs a `kind`"),
-            hint: "kind = \"shell\" or kind = \"exec\"".to_owned(),
+            hint: "kind = \"claude\", kind = \"shell\" or kind = \"exec\"".to_owned(),
         });
     }
     serde_path_to_error::deserialize(tree)

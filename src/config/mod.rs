@@ -12,16 +12,18 @@ mod paths;
 mod signal;
 mod units;
 mod validate;
+mod worker;
 
 pub use error::ConfigError;
 pub use load::Loaded;
 pub use model::{
-    Admission, Config, JournalConfig, LimitsConfig, LogConfig, Output, Pool, Retention, SchedulerConfig,
-    Slots, WorkerConfig, WorkerKind, DEFAULTS_TOML,
+    Admission, BudgetConfig, Config, JournalConfig, LimitsConfig, LogConfig, Output, Pool, Quota, Retention,
+    SchedulerConfig, Slots, TaperStep, DEFAULTS_TOML,
 };
 pub use paths::{ensure_private_dir, Paths};
-pub use signal::parse_signal;
+pub use signal::{parse_signal, parse_signals};
 pub use units::{format_duration, format_size, parse_duration, parse_size, ByteSize, UnitError};
+pub use worker::{WorkerConfig, WorkerKind};
 
 #[cfg(test)]
 mod tests;

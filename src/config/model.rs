@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::units::{duration, optional_duration, size};
+use super::units::{duration, size};
+use super::worker::{WorkerConfig, WorkerKind};
 use super::ByteSize;
 
 /// The built-in defaults, commented: what `config show --default` prints.
@@ -36,6 +37,10 @@ pub struct Config {
     pub log: LogConfig,
     /// The journal.
     pub journal: JournalConfig,
+    /// Usage limits of Claude accounts.
+    pub quota: Quota,
+    /// What Claude workers may cost.
+    pub budget: BudgetConfig,
     /// Worker profiles by name.
     pub workers: BTreeMap<String, WorkerConfig>,
 }
@@ -50,6 +55,8 @@ pub struct Pool {
     pub default_worker: String,
     /// The priority of a task that names none.
     pub default_priority: u8,
+    /// How many slots of tasks that wait for an answer others may use meanwhile.
+    pub lend: u32,
 }
 
 /// A number of slots, or as many as there are processors.
@@ -135,71 +142,51 @@ pub struct JournalConfig {
     pub snapshot_bytes: ByteSize,
 }
 
-/// How a command is run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WorkerKind {
-    /// The command is a shell line.
-    #[default]
-    Shell,
-    /// The argv is run as it is.
-    Exec,
+/// Usage limits of Claude accounts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quota {
+    /// Up to this much later than the announced reset, at random.
+    #[serde(with = "duration")]
+    pub jitter: Duration,
+    /// After a reset, so long at least a step lasts in which 1, then 2, then 4 … tasks run.
+    #[serde(with = "duration")]
+    pub ramp_step: Duration,
+    /// Fewer tasks at once as the limit comes near.
+    pub taper: Vec<TaperStep>,
 }
 
-/// A worker profile. What is `None` falls back to the methods' figures.
+/// One step of the taper.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaperStep {
+    /// From this part of the limit on, 0 to 1 …
+    pub above: f64,
+    /// … at most this many tasks of the account run at once.
+    pub at_most: u32,
+}
+
+/// What Claude workers may cost, in US dollars.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct WorkerConfig {
-    /// How the command is run.
-    pub kind: WorkerKind,
-    /// The most tasks of this profile that run at once.
+pub struct BudgetConfig {
+    /// All of them in one day, by local time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_parallel: Option<u32>,
-    /// The longest run of one attempt.
-    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Duration>,
-    /// Retries after a failed attempt.
+    pub day_usd: Option<f64>,
+    /// One task with all its attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retries: Option<u32>,
-    /// The wait before the first retry.
-    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
-    pub retry_delay: Option<Duration>,
-    /// The longest wait before a retry.
-    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
-    pub retry_max_delay: Option<Duration>,
-    /// The signal that asks the command to end, by name or number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stop_signal: Option<String>,
-    /// How long after it the rest is killed.
-    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
-    pub stop_grace: Option<Duration>,
-    /// Environment variables for every task of this profile.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, String>,
-    /// For `Shell`: the program that is given the command.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shell: Option<String>,
-}
-
-impl WorkerConfig {
-    /// A profile as if only its kind had been written.
-    #[must_use]
-    pub fn of_kind(kind: WorkerKind) -> Self {
-        Self {
-            kind,
-            retry_delay: Some(Duration::from_secs(1)),
-            retry_max_delay: Some(Duration::from_secs(300)),
-            stop_signal: Some("TERM".to_owned()),
-            stop_grace: Some(Duration::from_secs(10)),
-            shell: (kind == WorkerKind::Shell).then(|| "sh".to_owned()),
-            ..Self::default()
-        }
-    }
+    pub task_usd: Option<f64>,
+    /// Those of one workspace in one day, by workspace.
+    pub workspaces: BTreeMap<String, f64>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        let workers = [("shell", WorkerKind::Shell), ("exec", WorkerKind::Exec)];
+        let workers = [
+            ("claude", WorkerKind::Claude),
+            ("shell", WorkerKind::Shell),
+            ("exec", WorkerKind::Exec),
+        ];
         Self {
             pool: Pool::default(),
             admission: Admission::default(),
@@ -209,6 +196,8 @@ impl Default for Config {
             output: Output::default(),
             log: LogConfig::default(),
             journal: JournalConfig::default(),
+            quota: Quota::default(),
+            budget: BudgetConfig::default(),
             workers: workers
                 .map(|(name, kind)| (name.to_owned(), WorkerConfig::of_kind(kind)))
                 .into(),
@@ -220,8 +209,9 @@ impl Default for Pool {
     fn default() -> Self {
         Self {
             slots: Slots::Auto,
-            default_worker: "shell".to_owned(),
+            default_worker: "claude".to_owned(),
             default_priority: 100,
+            lend: 2,
         }
     }
 }
@@ -283,6 +273,17 @@ impl Default for JournalConfig {
     fn default() -> Self {
         Self {
             snapshot_bytes: ByteSize::mib(64),
+        }
+    }
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        let step = |above, at_most| TaperStep { above, at_most };
+        Self {
+            jitter: Duration::from_secs(30),
+            ramp_step: Duration::from_secs(15),
+            taper: vec![step(0.8, 4), step(0.9, 2), step(0.97, 1)],
         }
     }
 }

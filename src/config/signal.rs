@@ -32,6 +32,18 @@ pub fn parse_signal(text: &str) -> Option<i32> {
         .map(|(_, signal)| signal.as_raw())
 }
 
+/// One signal, or two separated by spaces: the first, and what follows it. `None` if it is neither.
+pub fn parse_signals(text: &str) -> Option<(i32, Option<i32>)> {
+    let mut words = text.split_whitespace();
+    let first = parse_signal(words.next()?)?;
+    let then = words.next().map(parse_signal);
+    match (then, words.next()) {
+        (None, None) => Some((first, None)),
+        (Some(Some(then)), None) => Some((first, Some(then))),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +55,15 @@ mod tests {
         assert_eq!(parse_signal("9"), Some(9));
         for wrong in ["0", "65", "-1", "", "SIG", "TERMINATE"] {
             assert_eq!(parse_signal(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn one_or_two_signals_stop_a_command() {
+        assert_eq!(parse_signals("TERM"), Some((15, None)));
+        assert_eq!(parse_signals(" INT  SIGTERM "), Some((2, Some(15))));
+        for wrong in ["", "INT TERM KILL", "INT STOPIT", "STOPIT INT"] {
+            assert_eq!(parse_signals(wrong), None, "{wrong}");
         }
     }
 }

@@ -82,8 +82,9 @@ fn the_commented_defaults_are_the_built_in_ones_and_name_every_key() {
     assert_eq!(parsed, Config::default());
     for (key, _) in KEYS {
         let name = key.rsplit('.').next().unwrap();
+        let written = [format!("\n{name} = "), format!("\n#{name} = ")];
         assert!(
-            DEFAULTS_TOML.contains(&format!("\n{name} = ")),
+            written.iter().any(|line| DEFAULTS_TOML.contains(line)),
             "{key} is not mentioned"
         );
     }
@@ -99,13 +100,24 @@ fn the_commented_defaults_are_the_built_in_ones_and_name_every_key() {
 #[test]
 fn every_key_can_be_set_by_a_variable() {
     let mut expected: Vec<String> = Vec::new();
-    let tree = serde_json::to_value(Config::default()).unwrap();
+    let budget = BudgetConfig {
+        day_usd: Some(1.0),
+        task_usd: Some(1.0),
+        ..BudgetConfig::default()
+    };
+    let config = Config {
+        budget,
+        ..Config::default()
+    };
+    let tree = serde_json::to_value(config).unwrap();
     for (table, keys) in tree.as_object().unwrap() {
         for key in keys.as_object().unwrap().keys() {
             expected.push(format!("{table}.{key}"));
         }
     }
-    expected.retain(|key| !key.starts_with("workers.") && key != "limits.workspaces");
+    // Tables that users name the entries of, and the one list of tables.
+    let others = ["limits.workspaces", "budget.workspaces", "quota.taper"];
+    expected.retain(|key| !key.starts_with("workers.") && !others.contains(&key.as_str()));
     let mut known: Vec<String> = KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
     expected.sort();
     known.sort();
@@ -115,7 +127,19 @@ fn every_key_can_be_set_by_a_variable() {
         max_parallel: Some(1),
         timeout: Some(Duration::from_secs(1)),
         retries: Some(1),
-        ..WorkerConfig::of_kind(WorkerKind::Shell)
+        shell: Some("sh".to_owned()),
+        model: Some("m".to_owned()),
+        fallback_model: Some("m".to_owned()),
+        permission_mode: Some("plan".to_owned()),
+        allowed_tools: Some(Vec::new()),
+        disallowed_tools: Some(Vec::new()),
+        max_turns: Some(1),
+        max_budget_usd: Some(1.0),
+        effort: Some("low".to_owned()),
+        append_system_prompt: Some("Be brief.".to_owned()),
+        mcp_config: Some(Vec::new()),
+        extra_args: Some(Vec::new()),
+        ..WorkerConfig::of_kind(WorkerKind::Claude)
     };
     let Value::Object(worker) = serde_json::to_value(whole).unwrap() else {
         panic!()
@@ -186,7 +210,7 @@ fn an_added_profile_has_what_its_kind_has() {
     assert_eq!(home.load().config.workers["nightly"], expected);
     insta::assert_snapshot!(toml_failure("[workers.nightly]\nretries = 3\n"), @r#"
     ~/.config/wezterm-parallel/config.toml:1:10: `workers.nightly` needs a `kind`
-    hint: kind = "shell" or kind = "exec"
+    hint: kind = "claude", kind = "shell" or kind = "exec"
     "#);
 }
 
@@ -235,7 +259,7 @@ fn what_only_the_whole_shows_is_found_too() {
     insta::assert_snapshot!(toml_failure("[scheduler]\naging_step = \"0s\"\n"), @"~/.config/wezterm-parallel/config.toml:2:1: `scheduler.aging_step`: must be at least 1ms");
     insta::assert_snapshot!(toml_failure("[workers.exec]\nstop_signal = \"STOPIT\"\n"), @r#"
     ~/.config/wezterm-parallel/config.toml:2:1: `workers.exec.stop_signal`: there is no signal "STOPIT"
-    hint: a name such as TERM, INT or HUP, or a number from 1 to 64
+    hint: a name such as TERM, INT or HUP, or a number from 1 to 64; two at most, separated by a space
     "#);
     insta::assert_snapshot!(toml_failure("[workers.\"a b\"]\nkind = \"exec\"\n"), @r#"
     ~/.config/wezterm-parallel/config.toml:1:10: `workers` has a bad name "a b"
@@ -459,4 +483,51 @@ fn what_belongs_to_somebody_else_is_not_used() {
     };
     let runtime = Paths::from_variables(lookup, None).unwrap().runtime;
     assert_eq!(runtime, Path::new("/home/u/.local/share/wezterm-parallel/run"));
+}
+
+#[test]
+fn options_belong_to_their_kind() {
+    insta::assert_snapshot!(toml_failure("[workers.exec]\nmodel = \"opus\"\n"), @r#"
+    ~/.config/wezterm-parallel/config.toml:2:1: `workers.exec.model`: is an option of kind "claude"
+    hint: remove it, or set kind = "claude"
+    "#);
+    insta::assert_snapshot!(toml_failure("[workers.claude]\nshell = \"sh\"\n"), @r#"
+    ~/.config/wezterm-parallel/config.toml:2:1: `workers.claude.shell`: is an option of kind "shell"
+    hint: remove it
+    "#);
+    insta::assert_snapshot!(toml_failure("[workers.claude]\nmax_budget_usd = -1\n"), @r"
+    ~/.config/wezterm-parallel/config.toml:2:1: `workers.claude.max_budget_usd`: -1 dollars; more than 0 and at most 1000000 are allowed
+    hint: leave it out for no limit
+    ");
+    insta::assert_snapshot!(toml_failure("[workers.claude]\npermissions = \"aks\"\n"), @r#"
+    ~/.config/wezterm-parallel/config.toml:2:15: `workers.claude.permissions`: there is no "aks"
+    hint: did you mean `ask`?
+    "#);
+    insta::assert_snapshot!(toml_failure("[quota]\ntaper = [{ above = 90, at_most = 2 }]\n"), @r"
+    ~/.config/wezterm-parallel/config.toml:2:1: `quota.taper`: `above` is 90, but must be 0 to 1
+    hint: 0.9 means 90 % of the limit
+    ");
+    insta::assert_snapshot!(toml_failure("[budget.workspaces]\napi = 0\n"), @r"
+    ~/.config/wezterm-parallel/config.toml:2:1: `budget.workspaces.api`: 0 dollars; more than 0 and at most 1000000 are allowed
+    hint: leave it out for no limit
+    ");
+}
+
+#[test]
+fn a_second_profile_of_kind_claude_has_its_own_model() {
+    let home = Home::with(
+        "config.toml",
+        "[workers.review]\nkind = \"claude\"\nmodel = \"haiku\"\nallowed_tools = [\"Read\"]\nmax_budget_usd = 0.5\n",
+    );
+    let config = home.load_with(&[(
+        "WEZTERM_PARALLEL_WORKERS_REVIEW_ALLOWED_TOOLS",
+        "Bash(git *), Edit",
+    )]);
+    let expected = WorkerConfig {
+        model: Some("haiku".to_owned()),
+        allowed_tools: Some(vec!["Bash(git *)".to_owned(), "Edit".to_owned()]),
+        max_budget_usd: Some(0.5),
+        ..WorkerConfig::of_kind(WorkerKind::Claude)
+    };
+    assert_eq!(config.unwrap().config.workers["review"], expected);
 }

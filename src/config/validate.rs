@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::model::{Config, WorkerConfig};
-use super::parse_signal;
+use super::model::Config;
+use super::parse_signals;
+use super::worker::{WorkerConfig, WorkerKind};
 use crate::protocol::{check_id, hint};
 
 /// As for tasks: more is a loop, not a retry.
@@ -11,6 +12,9 @@ const RETRIES_MAX: u32 = 1000;
 
 /// Less would leave no room for a head and a tail.
 const CAP_BYTES_MIN: u64 = 4096;
+
+/// More is a typing error.
+const DOLLARS_MAX: f64 = 1_000_000.0;
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
@@ -34,6 +38,8 @@ fn fault(key: &str, message: impl Into<String>, hint: impl Into<String>) -> Faul
 pub(super) fn validate(config: &Config) -> Result<(), Fault> {
     check_default_worker(config)?;
     check_figures(config)?;
+    check_quota(config)?;
+    check_budgets(config)?;
     for name in config.limits.workspaces.keys() {
         check_name("limits.workspaces", name)?;
     }
@@ -90,6 +96,38 @@ fn check_figures(config: &Config) -> Result<(), Fault> {
     Ok(())
 }
 
+fn check_quota(config: &Config) -> Result<(), Fault> {
+    for step in &config.quota.taper {
+        if !(0.0..=1.0).contains(&step.above) {
+            let message = format!("`above` is {}, but must be 0 to 1", step.above);
+            return Err(fault("quota.taper", message, "0.9 means 90 % of the limit"));
+        }
+        at_least("quota.taper", step.at_most, 1, "1 task at once")?;
+    }
+    Ok(())
+}
+
+fn check_budgets(config: &Config) -> Result<(), Fault> {
+    let budget = &config.budget;
+    check_dollars("budget.day_usd", budget.day_usd)?;
+    check_dollars("budget.task_usd", budget.task_usd)?;
+    for (name, dollars) in &budget.workspaces {
+        check_name("budget.workspaces", name)?;
+        check_dollars(&format!("budget.workspaces.{name}"), Some(*dollars))?;
+    }
+    Ok(())
+}
+
+fn check_dollars(key: &str, dollars: Option<f64>) -> Result<(), Fault> {
+    match dollars {
+        Some(dollars) if !(dollars > 0.0 && dollars <= DOLLARS_MAX) => {
+            let message = format!("{dollars} dollars; more than 0 and at most {DOLLARS_MAX} are allowed");
+            Err(fault(key, message, "leave it out for no limit"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn at_least<T: PartialOrd + Copy>(key: &str, value: T, least: T, text: &str) -> Result<(), Fault> {
     if value < least {
         return Err(fault(key, format!("must be at least {text}"), ""));
@@ -111,9 +149,9 @@ fn check_worker(key: &str, worker: &WorkerConfig) -> Result<(), Fault> {
         return Err(fault(&format!("{key}.retries"), message, ""));
     }
     if let Some(signal) = &worker.stop_signal {
-        if parse_signal(signal).is_none() {
+        if parse_signals(signal).is_none() {
             let message = format!("there is no signal {signal:?}");
-            let hint = "a name such as TERM, INT or HUP, or a number from 1 to 64";
+            let hint = "a name such as TERM, INT or HUP, or a number from 1 to 64; two at most, separated by a space";
             return Err(fault(&format!("{key}.stop_signal"), message, hint));
         }
     }
@@ -124,6 +162,7 @@ fn check_worker(key: &str, worker: &WorkerConfig) -> Result<(), Fault> {
     {
         return Err(fault(&format!("{key}.shell"), "is empty", "name a program"));
     }
+    check_claude(key, worker)?;
     for (name, value) in &worker.env {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             let hint = "names have no `=`, and neither names nor values have a NUL";
@@ -132,4 +171,71 @@ fn check_worker(key: &str, worker: &WorkerConfig) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Options of one kind make no sense in another: most likely `kind` is wrong.
+fn check_claude(key: &str, worker: &WorkerConfig) -> Result<(), Fault> {
+    if worker.kind != WorkerKind::Claude {
+        return match claude_options(worker).iter().find(|(_, is_set)| *is_set) {
+            Some((option, _)) => {
+                let message = "is an option of kind \"claude\"";
+                Err(fault(
+                    &format!("{key}.{option}"),
+                    message,
+                    "remove it, or set kind = \"claude\"",
+                ))
+            }
+            None => Ok(()),
+        };
+    }
+    if worker.shell.is_some() {
+        return Err(fault(
+            &format!("{key}.shell"),
+            "is an option of kind \"shell\"",
+            "remove it",
+        ));
+    }
+    check_dollars(&format!("{key}.max_budget_usd"), worker.max_budget_usd)?;
+    if let Some(account) = &worker.account {
+        check_name(&format!("{key}.account"), account)?;
+    }
+    if worker.max_turns == Some(0) {
+        return Err(fault(&format!("{key}.max_turns"), "must be at least 1", ""));
+    }
+    let is_blank = |text: &Option<String>| text.as_deref().is_some_and(|text| text.trim().is_empty());
+    if is_blank(&worker.binary) {
+        return Err(fault(&format!("{key}.binary"), "is empty", "name a program"));
+    }
+    if let Some(timeout) = worker.stall_timeout {
+        at_least(
+            &format!("{key}.stall_timeout"),
+            timeout,
+            Duration::from_secs(1),
+            "1s",
+        )?;
+    }
+    Ok(())
+}
+
+fn claude_options(worker: &WorkerConfig) -> [(&'static str, bool); 18] {
+    [
+        ("binary", worker.binary.is_some()),
+        ("account", worker.account.is_some()),
+        ("model", worker.model.is_some()),
+        ("fallback_model", worker.fallback_model.is_some()),
+        ("permission_mode", worker.permission_mode.is_some()),
+        ("allowed_tools", worker.allowed_tools.is_some()),
+        ("disallowed_tools", worker.disallowed_tools.is_some()),
+        ("max_turns", worker.max_turns.is_some()),
+        ("max_budget_usd", worker.max_budget_usd.is_some()),
+        ("effort", worker.effort.is_some()),
+        ("append_system_prompt", worker.append_system_prompt.is_some()),
+        ("mcp_config", worker.mcp_config.is_some()),
+        ("extra_args", worker.extra_args.is_some()),
+        ("partial_messages", worker.partial_messages.is_some()),
+        ("permissions", worker.permissions.is_some()),
+        ("denied", worker.denied.is_some()),
+        ("stall_timeout", worker.stall_timeout.is_some()),
+        ("patience", worker.patience.is_some()),
+    ]
 }

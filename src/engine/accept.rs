@@ -103,6 +103,7 @@ impl Acceptor<'_> {
             label: task.label.map(|label| self.store.intern(&label)),
             timeout_ms: task.timeout_ms.filter(|ms| *ms > 0),
             stdin: task.stdin.map(String::into_boxed_str),
+            claude: task.claude,
             content,
         });
         Ok(Accepted::New {
@@ -226,6 +227,9 @@ impl Acceptor<'_> {
             stdin: task.stdin.as_deref(),
             cwd: Path::new(cwd),
             path,
+            claude: task.claude.as_deref(),
+            session: None,
+            budget_usd: None,
         };
         let program = job.argv.and_then(<[String]>::first).map(String::as_str);
         let mut memo = StableHash::default();
@@ -314,8 +318,12 @@ fn content_hash(task: &TaskQueue) -> u64 {
 impl From<&JobError> for protocol::ErrorCode {
     fn from(error: &JobError) -> Self {
         match error {
-            JobError::WantsCommand(_) | JobError::WantsArgv(_) => Self::InvalidValue,
-            JobError::MissingProgram { .. } => Self::MissingProgram,
+            JobError::WantsCommand(_)
+            | JobError::WantsArgv(_)
+            | JobError::CommandTooLong(_)
+            | JobError::TakesNoStdin(_)
+            | JobError::TakesNoClaudeOptions(_) => Self::InvalidValue,
+            JobError::MissingProgram { .. } | JobError::MissingClaude { .. } => Self::MissingProgram,
         }
     }
 }

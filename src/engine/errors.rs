@@ -76,6 +76,13 @@ pub(super) fn job(problem: &JobError) -> ErrorAnswer {
     let hint = match problem {
         JobError::WantsCommand(_) => "give a command, or leave out worker to run an argv as it is",
         JobError::WantsArgv(_) => "give an argv: on the command line, `queue -- PROGRAM ARGUMENTS`",
+        JobError::CommandTooLong(_) => "pass long texts by `stdin` or in a file",
+        JobError::TakesNoStdin(_) => "put what the model shall read into the prompt or into a file",
+        JobError::TakesNoClaudeOptions(_) => "leave them out, or name a worker of kind \"claude\"",
+        JobError::MissingClaude { .. } => {
+            "install Claude Code with `npm install -g @anthropic-ai/claude-code`, or name it as `binary` in \
+             [workers.claude]; for a shell line, add `--shell`"
+        }
         JobError::MissingProgram { .. } => "check the spelling, install it, or give its full path",
     };
     error(problem.into(), problem.to_string(), hint)

@@ -207,6 +207,9 @@ impl Engine {
             stdin: spec.stdin.as_deref(),
             cwd: spec.cwd.as_ref().as_ref(),
             path: env.get("PATH").map(String::as_str),
+            claude: spec.claude.as_deref(),
+            session: None,
+            budget_usd: None,
         });
         let timeout = settings
             .timeout

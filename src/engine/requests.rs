@@ -101,6 +101,8 @@ impl Engine {
             Message::Pause(ids) => self.pause_or_resume(now, ids, true, batch),
             Message::Resume(ids) => self.pause_or_resume(now, ids, false, batch),
             Message::Clean(clean) => self.clean(now, &clean, batch),
+            Message::Answer(_) => Err(errors::unsupported("answers to questions")),
+            Message::Cost(_) => Err(errors::unsupported("costs")),
             Message::ReserveIds(reserve) => self.reserve(reserve.count, batch),
             Message::Subscribe(_) => Err(errors::invalid(
                 "Subscribe must be the only message that is under way on its connection".to_owned(),

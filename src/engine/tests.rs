@@ -23,7 +23,8 @@ fn config(slots: &str) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
     let lookup = |name: &str| (name == "HOME").then(|| folder.path().as_os_str().to_owned());
     let paths = crate::config::Paths::from_variables(lookup, None).expect("paths");
-    let env = [("WEZTERM_PARALLEL_POOL_SLOTS".to_owned(), slots.to_owned())];
+    let env = [("SLOTS", slots), ("DEFAULT_WORKER", "shell")];
+    let env = env.map(|(name, value)| (format!("WEZTERM_PARALLEL_POOL_{name}"), value.to_owned()));
     Config::load(None, env.into_iter(), &paths)
         .expect("a config")
         .config
@@ -195,7 +196,7 @@ fn a_failed_journal_undoes_starts_keeps_ends_and_recovers_by_itself() {
     );
     let refused = stage.ask_one(Message::Hold(Ids {
         ids: ids(&["c"]),
-        workspace: None,
+        ..Ids::default()
     }));
     assert_eq!(code(&refused), Some(ErrorCode::JournalFailed));
     let gates = stage.engine.views().summary(stage.engine.clock.now()).blocked_by;
@@ -372,7 +373,7 @@ fn a_plan_for_one_stop_is_not_used_for_another() {
     );
     let retry = crate::protocol::Retry {
         ids: ids(&["a"]),
-        all_failed: false,
+        ..crate::protocol::Retry::default()
     };
     stage.ask_one(Message::Retry(retry));
     assert_eq!(stage.launched(), [1]);

@@ -54,6 +54,8 @@ impl Views<'_> {
             retries_used: task.retries,
             slot: task.slot,
             stopping: task.stopping,
+            claude: entry.spec.claude.clone(),
+            questions: Vec::new(),
             attempts,
             id,
         }
@@ -77,6 +79,10 @@ impl Views<'_> {
             cpu_seconds: exit.map(|exit| exit.cpu_seconds),
             peak_memory_bytes: exit.map(|exit| exit.peak_memory_bytes),
             message: attempt.message.as_deref().map(str::to_owned),
+            session_id: None,
+            cost_usd: None,
+            tokens: BTreeMap::new(),
+            turns: None,
             folder: attempt_folder(self.tasks_folder, id, attempt.attempt)
                 .display()
                 .to_string(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::{Change, Submission, Task, TaskKey, Tick};
 
 use crate::executor::Exit;
+use crate::protocol::ClaudeOptions;
 
 /// An environment is stored once, under the hash of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,7 +15,7 @@ use crate::executor::Exit;
 pub struct EnvHash(pub u64);
 
 /// What the engine knows of a task beside what the scheduler needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     /// The client's own id; `None` if the id is the key's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,6 +39,9 @@ pub struct Spec {
     /// What the command reads on its standard input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Box<str>>,
+    /// Its own options for a worker of kind `claude`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claude: Option<Box<ClaudeOptions>>,
     /// Hash of the client's message, to tell a repeat from a conflict.
     pub content: u64,
 }

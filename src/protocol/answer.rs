@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{StatusUpdate, TaskView};
+use super::{CostAnswer, StatusUpdate, TaskView};
 
 /// One line from the daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,8 @@ pub enum Answer {
     Reserved(Reserved),
     /// To `Environment`.
     Environment(EnvironmentStored),
+    /// To `Cost`.
+    Cost(CostAnswer),
     /// To `Info`, `Shutdown`, `Reload`.
     Daemon(DaemonInfo),
     /// On a subscribed connection.
@@ -140,7 +142,7 @@ pub struct Summary {
 /// One closed gate.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateView {
-    /// Its name: `slots limit dependency delay pause hold journal` …
+    /// Its name: `slots limit dependency delay pause hold journal quota auth session budget` …
     pub gate: String,
     /// The number and the threshold, in words.
     pub message: String,

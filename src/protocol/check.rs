@@ -4,6 +4,7 @@
 
 use wezterm_parallel_scheduler::Condition;
 
+use super::check_claude::check_claude;
 use super::{suggest, EditTask, ErrorAnswer, ErrorCode, TaskQueue};
 
 /// Ids become folder names; 64 bytes leave room for what is put around them.
@@ -16,14 +17,14 @@ const LABEL_CHARS_MAX: usize = 256;
 const RETRIES_MAX: u32 = 1000;
 
 /// Linux takes no single argument or variable of 128 KiB or more (`MAX_ARG_STRLEN`, NUL included).
-const ARGUMENT_BYTES_MAX: usize = 128 * 1024 - 1;
+pub const ARGUMENT_BYTES_MAX: usize = 128 * 1024 - 1;
 
 /// A task that waits for more tasks than this belongs behind one that waits for them in its place.
 const AFTER_MAX: usize = 10_000;
 
-type Checked = Result<(), ErrorAnswer>;
+pub(super) type Checked = Result<(), ErrorAnswer>;
 
-fn invalid(message: impl Into<String>, hint: impl Into<String>) -> ErrorAnswer {
+pub(super) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> ErrorAnswer {
     ErrorAnswer::new(ErrorCode::InvalidValue, message, hint)
 }
 
@@ -39,7 +40,8 @@ pub fn check_task(task: &TaskQueue) -> Checked {
     check_where(task)?;
     check_when(task.delay_ms, task.not_before_ms, &task.after)?;
     check_retries(task.retries)?;
-    check_label(task.label.as_deref())
+    check_label(task.label.as_deref())?;
+    task.claude.as_deref().map_or(Ok(()), check_claude)
 }
 
 /// Checks new values for a task.
@@ -65,7 +67,7 @@ pub fn check_id(id: &str) -> Checked {
     check_name("id", id)
 }
 
-fn check_name(field: &str, name: &str) -> Checked {
+pub(super) fn check_name(field: &str, name: &str) -> Checked {
     let rules = format!("1 to {NAME_CHARS_MAX} characters of A-Z a-z 0-9 . _ -, not beginning with . or -");
     if name.is_empty() {
         return Err(invalid(format!("`{field}` is empty"), rules));
@@ -111,7 +113,8 @@ fn check_command(command: &str) -> Checked {
     if command.trim().is_empty() {
         return Err(invalid("`command` is empty", "say what to run"));
     }
-    check_argument("command", command)
+    // A prompt may be long; what a shell takes is for the profile to say.
+    check_nul("command", command)
 }
 
 fn check_argv(argv: &[String]) -> Checked {
@@ -125,7 +128,7 @@ fn check_argv(argv: &[String]) -> Checked {
         .try_for_each(|(n, argument)| check_argument(&format!("argv[{n}]"), argument))
 }
 
-fn check_argument(field: &str, value: &str) -> Checked {
+pub(super) fn check_argument(field: &str, value: &str) -> Checked {
     check_nul(field, value)?;
     if value.len() > ARGUMENT_BYTES_MAX {
         return Err(invalid(

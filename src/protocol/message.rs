@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::claude::{AnswerQuestion, ClaudeOptions, CostQuery};
+
 /// One line from a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,8 +40,12 @@ pub enum Message {
     Release(Ids),
     /// Pauses tasks (a running one by SIGSTOP, a waiting one by a hold), or, without ids, all starts.
     Pause(Ids),
-    /// Undoes `Pause`.
+    /// Undoes `Pause`; or, with `worker`, lets a profile go on that is held after a failed login.
     Resume(Ids),
+    /// Answers the question of a task that is `waiting`; answered with `Changed`.
+    Answer(AnswerQuestion),
+    /// Asks what Claude workers have cost; answered with `Cost`.
+    Cost(CostQuery),
     /// Removes ended tasks and their attempt folders; answered with `Changed`.
     Clean(Clean),
     /// Sets aside the next free numbers, so that a batch can be repeated without doubling; answered with `Reserved`.
@@ -117,6 +123,9 @@ pub struct TaskQueue {
     /// What the command reads on its standard input. Default: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+    /// Options for a worker of kind `claude`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claude: Option<Box<ClaudeOptions>>,
 }
 
 /// A workspace to create.
@@ -190,6 +199,9 @@ pub struct Ids {
     /// `Pause` and `Resume` without ids: only this workspace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<String>,
+    /// `Resume` without ids: this worker profile, which is held after a failed login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
 }
 
 /// Tasks to take back.
@@ -215,6 +227,9 @@ pub struct Retry {
     /// Every task that is `failed` or `lost`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub all_failed: bool,
+    /// Claude tasks begin a new session, rather than to go on with the one of their last attempt.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
 }
 
 /// New values for one task; what is absent stays.

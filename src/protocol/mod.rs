@@ -2,6 +2,8 @@
 
 mod answer;
 mod check;
+mod check_claude;
+mod claude;
 mod codec;
 mod diagnose;
 mod lines;
@@ -15,7 +17,11 @@ pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
     Reserved, StatusAnswer, Summary,
 };
-pub use check::{check_edit, check_id, check_task, parse_after};
+pub use check::{check_edit, check_id, check_task, parse_after, ARGUMENT_BYTES_MAX};
+pub use claude::{
+    AnswerQuestion, BudgetView, ClaudeOptions, CostAnswer, CostQuery, CostRow, Denied, Permissions,
+    QuestionView, TokensView,
+};
 pub use codec::{decode, decode_answer, encode, encode_message};
 pub use lines::{Batch, End, LineReader, LINE_BYTES_MAX};
 pub use message::{

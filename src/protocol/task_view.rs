@@ -1,7 +1,11 @@
 //! A task as the outside sees it; stable, documented in docs/protocol.md.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::claude::{ClaudeOptions, QuestionView, TokensView};
 
 /// One task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +53,12 @@ pub struct TaskView {
     /// A stop has been asked for, and the attempt has not ended yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopping: bool,
+    /// Its own options for a worker of kind `claude`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claude: Option<Box<ClaudeOptions>>,
+    /// While it is `waiting`: what it asks, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<QuestionView>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
 }
@@ -58,7 +68,9 @@ pub struct TaskView {
 pub struct AttemptView {
     /// Its number, from 1.
     pub n: u32,
-    /// `ok exit_code signal timeout spawn_error cancelled lost`; absent while it runs.
+    /// `ok exit_code signal timeout spawn_error cancelled lost not_started`, and for Claude workers also
+    /// `denied limited overloaded auth api_error unreachable prompt_too_long budget max_turns refusal
+    /// truncated no_op interrupted crashed no_session stalled`; absent while it runs.
     pub outcome: Option<String>,
     /// The exit code, if the command ended by itself.
     pub exit_code: Option<i32>,
@@ -75,6 +87,18 @@ pub struct AttemptView {
     /// What went wrong, in words (the path tried, what was left behind …).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Claude workers: the session, which `claude --resume` takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// Claude workers: what it cost, in US dollars; absent if the CLI did not get to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// Claude workers: tokens by model.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tokens: BTreeMap<String, TokensView>,
+    /// Claude workers: turns of the conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<u64>,
     /// Its folder: `output`, `exit.json` …
     pub folder: String,
 }

@@ -20,6 +20,9 @@ impl Profile for Exec {
     fn check(&self, job: &Job<'_>) -> Result<(), JobError> {
         let first = job.argv.and_then(<[String]>::first);
         let name = first.ok_or_else(|| JobError::WantsArgv(self.name.clone()))?;
+        if job.claude.is_some() {
+            return Err(JobError::TakesNoClaudeOptions(self.name.clone()));
+        }
         program::find(name, job.cwd, job.path)
     }
 
@@ -27,7 +30,9 @@ impl Profile for Exec {
         Prepared {
             argv: job.argv.unwrap_or_default().to_vec(),
             stdin: job.stdin.map(str::to_owned),
+            stdin_open: false,
             separate_stderr: false,
+            unset: &[],
         }
     }
 }

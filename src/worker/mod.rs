@@ -2,6 +2,7 @@
 //!
 //! A kind of profile is one file with one implementation of [`Profile`].
 
+mod claude;
 mod exec;
 mod program;
 mod shell;
@@ -15,6 +16,7 @@ use wezterm_parallel_scheduler::{Reason, State};
 
 use crate::config::{WorkerConfig, WorkerKind};
 use crate::executor::{Exit, StopCause};
+use crate::protocol::{ClaudeOptions, ARGUMENT_BYTES_MAX};
 
 /// What a task asks a profile to run.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,46 @@ pub struct Job<'a> {
     pub cwd: &'a Path,
     /// The value of PATH in the task's environment.
     pub path: Option<&'a str>,
+    /// The task's own options for a worker of kind `claude`.
+    pub claude: Option<&'a ClaudeOptions>,
+    /// Which session the attempt is to run; decided when it starts.
+    pub session: Option<&'a Session>,
+    /// What the attempt may cost at most, in US dollars; decided when it starts.
+    pub budget_usd: Option<f64>,
+}
+
+/// The session of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// A new one.
+    New {
+        /// Its id, chosen here.
+        id: String,
+    },
+    /// One that is there already.
+    Resume {
+        /// Its id.
+        id: String,
+        /// It knows this task's prompt already.
+        told: bool,
+    },
+    /// A copy of one.
+    Fork {
+        /// The one that is copied.
+        from: String,
+        /// The id of the copy, chosen here.
+        id: String,
+    },
+}
+
+impl Session {
+    /// The session that the attempt leaves behind.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::New { id } | Self::Resume { id, .. } | Self::Fork { id, .. } => id,
+        }
+    }
 }
 
 /// What the shim shall start.
@@ -38,8 +80,12 @@ pub struct Prepared {
     pub argv: Vec<String>,
     /// What it reads.
     pub stdin: Option<String>,
+    /// Whether its standard input stays open after that.
+    pub stdin_open: bool,
     /// Whether stderr is kept apart from stdout.
     pub separate_stderr: bool,
+    /// Variables that it must not find in its environment.
+    pub unset: &'static [&'static str],
 }
 
 /// What became of an attempt.
@@ -88,6 +134,23 @@ pub enum JobError {
     /// The other way round.
     #[error("worker '{0}' takes an argv, not a command")]
     WantsArgv(String),
+    /// The command is longer than an argument can be.
+    #[error("`command` has {0} bytes; the system takes {max}", max = ARGUMENT_BYTES_MAX)]
+    CommandTooLong(usize),
+    /// The prompt is all that the profile reads.
+    #[error("worker '{0}' reads its prompt from its standard input: `stdin` cannot be given")]
+    TakesNoStdin(String),
+    /// Options for Claude, and the profile is of another kind.
+    #[error("worker '{0}' is not of kind \"claude\": it takes no options for Claude")]
+    TakesNoClaudeOptions(String),
+    /// Claude Code is not installed, or not where it is looked for.
+    #[error("there is no program '{program}' (tried {})", tried.join(", "))]
+    MissingClaude {
+        /// What was asked for.
+        program: String,
+        /// Where it was looked for.
+        tried: Vec<String>,
+    },
     /// The program is not there or cannot be executed.
     #[error("there is no program '{program}' (tried {})", tried.join(", "))]
     MissingProgram {
@@ -143,6 +206,18 @@ impl Profiles {
         self.by_name.get(name).map(|(config, _)| config)
     }
 
+    /// The options of a Claude task, its own over its profile's; `None` for other kinds.
+    #[must_use]
+    pub fn claude_options(&self, name: &str, own: Option<&ClaudeOptions>) -> Option<ClaudeOptions> {
+        let config = self
+            .config(name)
+            .filter(|config| config.kind == WorkerKind::Claude)?;
+        Some(claude::effective(
+            config,
+            own.unwrap_or(&ClaudeOptions::default()),
+        ))
+    }
+
     /// All names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
@@ -153,6 +228,7 @@ fn build(name: &str, config: &WorkerConfig) -> Arc<dyn Profile> {
     match config.kind {
         WorkerKind::Shell => Arc::new(shell::Shell::new(name, config.shell.as_deref())),
         WorkerKind::Exec => Arc::new(exec::Exec::new(name)),
+        WorkerKind::Claude => Arc::new(claude::Claude::new(name, config)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `kind = "shell"`: the command is a line for a shell.
 
 use super::{program, Job, JobError, Prepared, Profile};
+use crate::protocol::ARGUMENT_BYTES_MAX;
 
 /// Runs `sh -c COMMAND`, or another shell the same way.
 #[derive(Debug)]
@@ -20,8 +21,14 @@ impl Shell {
 
 impl Profile for Shell {
     fn check(&self, job: &Job<'_>) -> Result<(), JobError> {
-        if job.command.is_none() {
+        let Some(command) = job.command else {
             return Err(JobError::WantsCommand(self.name.clone()));
+        };
+        if command.len() > ARGUMENT_BYTES_MAX {
+            return Err(JobError::CommandTooLong(command.len()));
+        }
+        if job.claude.is_some() {
+            return Err(JobError::TakesNoClaudeOptions(self.name.clone()));
         }
         program::find(&self.shell, job.cwd, job.path)
     }
@@ -31,7 +38,9 @@ impl Profile for Shell {
         Prepared {
             argv: vec![self.shell.clone(), "-c".to_owned(), command],
             stdin: job.stdin.map(str::to_owned),
+            stdin_open: false,
             separate_stderr: false,
+            unset: &[],
         }
     }
 }

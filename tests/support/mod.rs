@@ -106,9 +106,18 @@ impl Home {
             .env("HOME", self.path())
             .env("XDG_RUNTIME_DIR", self.path().join("run"))
             .env("TZ", "UTC")
+            .envs(self.usual_worker())
             .current_dir(self.path())
             .stdin(Stdio::null());
         command
+    }
+
+    /// Most tests queue shell lines; a config that names a default worker has its way.
+    fn usual_worker(&self) -> Option<(&'static str, &'static str)> {
+        let config = self.path().join(".config/wezterm-parallel/config.toml");
+        let config = std::fs::read_to_string(config).unwrap_or_default();
+        let usual = ("WEZTERM_PARALLEL_POOL_DEFAULT_WORKER", "shell");
+        (!config.contains("default_worker")).then_some(usual)
     }
 
     /// Runs the program to its end.

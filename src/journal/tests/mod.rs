@@ -54,6 +54,7 @@ fn spec(key: u64) -> Spec {
         label: None,
         timeout_ms: None,
         stdin: None,
+        claude: None,
         content: key,
     }
 }

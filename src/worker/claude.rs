@@ -1,0 +1,171 @@
+//! `kind = "claude"`: the command is a prompt for the Claude Code CLI.
+//!
+//! The prompt goes in by standard input, never by an argument, where every user of the machine
+//! could read it. The output is JSON Lines, which [`crate::claude`] understands.
+
+use super::{program, Job, JobError, Prepared, Profile, Session};
+use crate::config::WorkerConfig;
+use crate::protocol::{ClaudeOptions, Permissions};
+
+/// Set by Claude Code for what it starts; a CLI that finds it takes itself for a part of that run.
+const UNSET: [&str; 2] = ["CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT"];
+
+/// What a session is told that was interrupted and goes on.
+const CONTINUE: &str =
+    "You were interrupted before you were done. Continue where you left off: what you did so far \
+                        stands, so look at how things are before you repeat a step.";
+
+/// Runs `claude -p`.
+#[derive(Debug)]
+pub(super) struct Claude {
+    name: String,
+    config: WorkerConfig,
+}
+
+impl Claude {
+    pub(super) fn new(name: &str, config: &WorkerConfig) -> Self {
+        Self {
+            name: name.to_owned(),
+            config: config.clone(),
+        }
+    }
+
+    fn binary<'a>(&'a self, options: &'a ClaudeOptions) -> &'a str {
+        let own = options.binary.as_deref().or(self.config.binary.as_deref());
+        own.unwrap_or("claude")
+    }
+}
+
+impl Profile for Claude {
+    fn check(&self, job: &Job<'_>) -> Result<(), JobError> {
+        if job.command.is_none() {
+            return Err(JobError::WantsCommand(self.name.clone()));
+        }
+        if job.stdin.is_some() {
+            return Err(JobError::TakesNoStdin(self.name.clone()));
+        }
+        let binary = self
+            .binary(job.claude.unwrap_or(&ClaudeOptions::default()))
+            .to_owned();
+        program::find(&binary, job.cwd, job.path).map_err(|error| match error {
+            JobError::MissingProgram { program, tried } => JobError::MissingClaude { program, tried },
+            other => other,
+        })
+    }
+
+    fn prepare(&self, job: &Job<'_>) -> Prepared {
+        let none = ClaudeOptions::default();
+        let options = effective(&self.config, job.claude.unwrap_or(&none));
+        let mut argv: Vec<String> = vec![self.binary(&options).to_owned()];
+        argv.extend(["-p", "--output-format", "stream-json", "--verbose"].map(str::to_owned));
+        let asks = options.permissions == Some(Permissions::Ask);
+        if asks {
+            argv.extend(
+                [
+                    "--input-format",
+                    "stream-json",
+                    "--permission-prompt-tool",
+                    "stdio",
+                ]
+                .map(str::to_owned),
+            );
+        }
+        if self.config.partial_messages == Some(true) {
+            argv.push("--include-partial-messages".to_owned());
+        }
+        push_session(&mut argv, job.session);
+        push_options(&mut argv, &options, job.budget_usd);
+        argv.extend(self.config.extra_args.iter().flatten().cloned());
+        argv.extend(
+            job.claude
+                .iter()
+                .filter_map(|own| own.extra_args.clone())
+                .flatten(),
+        );
+        let told = matches!(job.session, Some(Session::Resume { told: true, .. }));
+        let prompt = if told {
+            CONTINUE
+        } else {
+            job.command.unwrap_or_default()
+        };
+        Prepared {
+            argv,
+            stdin: Some(if asks {
+                prompt_line(prompt)
+            } else {
+                prompt.to_owned()
+            }),
+            stdin_open: asks,
+            separate_stderr: true,
+            unset: &UNSET,
+        }
+    }
+}
+
+/// The task's own options over the profile's.
+pub(super) fn effective(config: &WorkerConfig, own: &ClaudeOptions) -> ClaudeOptions {
+    let own = own.clone();
+    ClaudeOptions {
+        binary: own.binary.or_else(|| config.binary.clone()),
+        model: own.model.or_else(|| config.model.clone()),
+        fallback_model: own.fallback_model.or_else(|| config.fallback_model.clone()),
+        permission_mode: own.permission_mode.or_else(|| config.permission_mode.clone()),
+        allowed_tools: own.allowed_tools.or_else(|| config.allowed_tools.clone()),
+        disallowed_tools: own.disallowed_tools.or_else(|| config.disallowed_tools.clone()),
+        max_turns: own.max_turns.or(config.max_turns),
+        max_budget_usd: own.max_budget_usd.or(config.max_budget_usd),
+        effort: own.effort.or_else(|| config.effort.clone()),
+        append_system_prompt: own
+            .append_system_prompt
+            .or_else(|| config.append_system_prompt.clone()),
+        mcp_config: own.mcp_config.or_else(|| config.mcp_config.clone()),
+        permissions: own.permissions.or(config.permissions),
+        denied: own.denied.or(config.denied),
+        ..own
+    }
+}
+
+fn push_session(argv: &mut Vec<String>, session: Option<&Session>) {
+    let (flag, id) = match session {
+        None => return,
+        Some(Session::New { id }) => ("--session-id", id),
+        Some(Session::Resume { id, .. }) => ("--resume", id),
+        Some(Session::Fork { from, id }) => {
+            argv.extend(["--resume".to_owned(), from.clone(), "--fork-session".to_owned()]);
+            ("--session-id", id)
+        }
+    };
+    argv.extend([flag.to_owned(), id.clone()]);
+}
+
+fn push_options(argv: &mut Vec<String>, options: &ClaudeOptions, budget_usd: Option<f64>) {
+    let mut push = |flag: &str, value: Option<String>| {
+        if let Some(value) = value {
+            // In one word, so that a value may begin with a dash.
+            argv.push(format!("{flag}={value}"));
+        }
+    };
+    push("--model", options.model.clone());
+    push("--fallback-model", options.fallback_model.clone());
+    push("--permission-mode", options.permission_mode.clone());
+    push("--max-turns", options.max_turns.map(|turns| turns.to_string()));
+    push("--max-budget-usd", budget_usd.map(|dollars| dollars.to_string()));
+    push("--effort", options.effort.clone());
+    push("--append-system-prompt", options.append_system_prompt.clone());
+    let lists = [
+        ("--allowed-tools", &options.allowed_tools),
+        ("--disallowed-tools", &options.disallowed_tools),
+        ("--mcp-config", &options.mcp_config),
+    ];
+    for (flag, list) in lists {
+        for item in list.iter().flatten() {
+            push(flag, Some(item.clone()));
+        }
+    }
+}
+
+/// The prompt as a line of stream-json input.
+fn prompt_line(prompt: &str) -> String {
+    let message = serde_json::json!({"type":"user","message":{"role":"user","content":prompt}});
+    format!("{message}\n")
+}

@@ -83,6 +83,7 @@ fn launch(home: &Path, key: u64) -> Launch {
         stop: StopPlan {
             signal: 15,
             grace_ms: 10_000,
+            then: None,
         },
         output_cap_bytes: 256 << 20,
     }

@@ -240,6 +240,7 @@ impl Engine {
             grace_ms: grace.map_or(STOP_GRACE_MS, |grace| {
                 u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)
             }),
+            then: None,
         }
     }
 }

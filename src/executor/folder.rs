@@ -390,8 +390,9 @@ mod tests {
         fs::create_dir(folder.file("control.json.tmp")).unwrap();
         let stopped = Control {
             stop: Some(StopPlan {
-                signal: 15,
+                signal: i32::MIN,
                 grace_ms: u64::MAX,
+                then: Some(i32::MIN),
             }),
             paused: true,
         };

@@ -60,13 +60,17 @@ pub struct Launch {
     pub output_cap_bytes: u64,
 }
 
-/// How a tree is stopped: the first signal, then SIGKILL after the grace time.
+/// How a tree is stopped: the first signal, after the grace time perhaps a second one, and after the
+/// grace time again SIGKILL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopPlan {
     /// The first signal's number.
     pub signal: i32,
-    /// Milliseconds until SIGKILL for the whole tree.
+    /// Milliseconds until the next step, which in the end is SIGKILL for the whole tree.
     pub grace_ms: u64,
+    /// The second signal's number, if there is a step between the first one and SIGKILL.
+    #[serde(default)]
+    pub then: Option<i32>,
 }
 
 /// What became of an attempt: the content of `exit.json`.

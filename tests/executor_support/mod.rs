@@ -236,7 +236,19 @@ pub(crate) fn shell(line: &str) -> Launch {
 }
 
 pub(crate) fn plan(signal: i32, grace_ms: u64) -> StopPlan {
-    StopPlan { signal, grace_ms }
+    StopPlan {
+        signal,
+        grace_ms,
+        then: None,
+    }
+}
+
+/// The same with another signal between the first one and force.
+pub(crate) fn plan_in_steps(signal: i32, then: i32, grace_ms: u64) -> StopPlan {
+    StopPlan {
+        then: Some(then),
+        ..plan(signal, grace_ms)
+    }
 }
 
 /// Waits for a condition, with a deadline.

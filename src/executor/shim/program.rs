@@ -111,6 +111,7 @@ mod tests {
             stop: StopPlan {
                 signal: 15,
                 grace_ms: 1,
+                then: None,
             },
             output_cap_bytes: 0,
         }

@@ -196,7 +196,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn time_to_wait(&self) -> Option<Duration> {
-        let stop_at = self.stop.as_ref().map(|stop| stop.next_at);
+        let stop_at = self.stop.as_ref().map(Stop::next_at);
         let deadlines = [Some(self.look_at), self.timeout_at, stop_at];
         let first = deadlines.into_iter().flatten().min();
         first.map(|at| at.saturating_duration_since(Instant::now()))

@@ -78,6 +78,7 @@ fn launch(home: &Path, key: u64) -> Launch {
         cwd: home.to_owned(),
         env: std::env::vars().collect::<BTreeMap<_, _>>(),
         stdin: None,
+        stdin_open: false,
         separate_stderr: false,
         timeout_ms: None,
         stop: StopPlan {

@@ -217,6 +217,7 @@ impl Engine {
             argv: prepared.argv,
             cwd: spec.cwd.as_ref().into(),
             stdin: prepared.stdin,
+            stdin_open: false,
             separate_stderr: prepared.separate_stderr,
             timeout_ms: spec.timeout_ms.or(timeout),
             stop: self.stop_plan(id.key),

@@ -106,6 +106,7 @@ mod tests {
             cwd: cwd.to_owned(),
             env: BTreeMap::from_iter(path),
             stdin: None,
+            stdin_open: false,
             separate_stderr: false,
             timeout_ms: None,
             stop: StopPlan {

@@ -78,11 +78,13 @@ fn launch(home: &Path, key: u64) -> Launch {
         cwd: home.to_owned(),
         env: std::env::vars().collect::<BTreeMap<_, _>>(),
         stdin: None,
+        stdin_open: false,
         separate_stderr: false,
         timeout_ms: None,
         stop: StopPlan {
             signal: 15,
             grace_ms: 10_000,
+            then: None,
         },
         output_cap_bytes: 256 << 20,
     }

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use executor_support::{command, is_alive, is_stopped, kill, pid, plan, shell, wait_until, Home};
+use executor_support::{
+    command, is_alive, is_stopped, kill, pid, plan, plan_in_steps, shell, wait_until, Home,
+};
 use rustix::process::Signal;
 use wezterm_parallel::executor::{dropped_range, Executor, Report, StopCause};
 
@@ -309,6 +311,87 @@ fn who_fled_into_a_session_of_its_own_is_stopped_too() {
     let exit = home.exit(id);
     assert_eq!(exit.stopped, Some(StopCause::Request));
     assert!(!is_alive(escapee) && !is_alive(orphan));
+}
+
+#[test]
+fn who_only_outlives_the_first_signal_ends_by_the_second() {
+    let mut home = Home::new();
+    let line = "(setsid sh -c 'trap \"\" INT; echo fled $$; exec sleep 1000' &)
+        trap 'echo inted' INT; echo ready; while :; do sleep 0.01; done";
+    let id = home.launch(shell(line));
+    let fled = pid(&home.wait_for_line(id, "fled"));
+    home.wait_for_line(id, "ready");
+    let plan = plan_in_steps(libc::SIGINT, libc::SIGTERM, 300);
+    home.executor().stop(id, plan).unwrap();
+    let exit = home.exit(id);
+    assert_eq!(
+        (exit.stopped, exit.signal),
+        (Some(StopCause::Request), Some(libc::SIGTERM))
+    );
+    assert!(!is_alive(fled));
+    assert!(
+        home.output(id).matches("inted").count() <= 1,
+        "one signal for one step"
+    );
+}
+
+#[test]
+fn who_outlives_both_signals_is_killed() {
+    let mut home = Home::new();
+    let line = "(setsid sh -c 'trap \"\" INT TERM; echo fled $$; while :; do sleep 0.01; done' &)
+        trap '' INT TERM; echo ready; while :; do sleep 0.01; done";
+    let id = home.launch(shell(line));
+    let fled = pid(&home.wait_for_line(id, "fled"));
+    home.wait_for_line(id, "ready");
+    let plan = plan_in_steps(libc::SIGINT, libc::SIGTERM, 50);
+    home.executor().stop(id, plan).unwrap();
+    let exit = home.exit(id);
+    assert_eq!(
+        (exit.stopped, exit.signal),
+        (Some(StopCause::Request), Some(libc::SIGKILL))
+    );
+    assert!(!is_alive(fled));
+}
+
+#[test]
+fn a_second_stop_hurries_one_that_goes_in_steps() {
+    let mut home = Home::new();
+    let id = home.launch(shell(
+        "trap 'echo inted' INT; trap 'echo termed' TERM; echo ready; while :; do sleep 0.01; done",
+    ));
+    home.wait_for_line(id, "ready");
+    let slow = plan_in_steps(libc::SIGINT, libc::SIGTERM, 3_600_000);
+    home.executor().stop(id, slow).unwrap();
+    home.wait_for_line(id, "inted");
+    home.executor().stop(id, plan(libc::SIGTERM, 3_600_000)).unwrap();
+    home.wait_for_line(id, "termed");
+    home.executor().stop(id, plan(libc::SIGTERM, 0)).unwrap();
+    let exit = home.exit(id);
+    assert_eq!(exit.signal, Some(libc::SIGKILL));
+    for word in ["inted", "termed"] {
+        assert_eq!(home.output(id).matches(word).count(), 1, "{word}");
+    }
+}
+
+#[test]
+fn timeouts_and_leftovers_are_stopped_in_steps_too() {
+    let mut home = Home::new();
+    // The first signal is one that ends nobody who does not wish it.
+    let steps = plan_in_steps(libc::SIGURG, libc::SIGTERM, 50);
+    let mut launch = command(&["sleep", "1000"]);
+    launch.timeout_ms = Some(50);
+    launch.stop = steps;
+    let id = home.launch(launch);
+    let exit = home.exit(id);
+    assert_eq!(
+        (exit.stopped, exit.signal),
+        (Some(StopCause::Timeout), Some(libc::SIGTERM))
+    );
+    let mut launch = shell("sleep 1000 & exit 5");
+    launch.stop = steps;
+    let id = home.launch(launch);
+    let exit = home.exit(id);
+    assert_eq!((exit.exit_code, exit.stopped, exit.leftovers), (Some(5), None, 1));
 }
 
 #[test]

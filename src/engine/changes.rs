@@ -112,6 +112,7 @@ impl Engine {
         let plan = StopPlan {
             signal: signal.unwrap_or(usual.signal),
             grace_ms: grace_ms.unwrap_or(usual.grace_ms),
+            then: usual.then,
         };
         self.stop_plans.insert(key, plan);
     }

@@ -220,6 +220,7 @@ impl Engine {
             argv: prepared.argv,
             cwd: spec.cwd.as_ref().into(),
             stdin: prepared.stdin,
+            stdin_open: false,
             separate_stderr: prepared.separate_stderr,
             timeout_ms: spec.timeout_ms.or(timeout),
             stop: self.stop_plan(id.key),
@@ -243,6 +244,7 @@ impl Engine {
             grace_ms: grace.map_or(STOP_GRACE_MS, |grace| {
                 u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)
             }),
+            then: None,
         }
     }
 }

@@ -35,6 +35,9 @@ pub(super) struct ShimRecord {
     /// The command's process and its start; written once the command has run for a moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) worker: Option<(i32, u64)>,
+    /// Whether the command's standard input stays open for what is appended to `stdin`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) stdin_open: bool,
 }
 
 /// What the daemon wants of a running attempt: the content of `control.json`.
@@ -45,6 +48,8 @@ pub(super) struct Control {
     pub(super) stop: Option<StopPlan>,
     /// Keep it stopped by SIGSTOP.
     pub(super) paused: bool,
+    /// Close its standard input once everything in `stdin` has been copied.
+    pub(super) input_closed: bool,
 }
 
 /// What a folder shows.
@@ -318,6 +323,7 @@ mod tests {
             pid: 4711,
             started: 99,
             worker: None,
+            stdin_open: false,
         }
     }
 
@@ -383,6 +389,7 @@ mod tests {
         let paused = Control {
             stop: None,
             paused: true,
+            input_closed: false,
         };
         folder.leave_control(paused).unwrap();
         assert_eq!(folder.read_control().unwrap(), paused);
@@ -390,10 +397,12 @@ mod tests {
         fs::create_dir(folder.file("control.json.tmp")).unwrap();
         let stopped = Control {
             stop: Some(StopPlan {
-                signal: 15,
+                signal: i32::MIN,
                 grace_ms: u64::MAX,
+                then: Some(i32::MIN),
             }),
             paused: true,
+            input_closed: true,
         };
         folder.leave_control(stopped).unwrap();
         assert_eq!(folder.read_control().unwrap(), stopped);

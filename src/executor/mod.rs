@@ -2,12 +2,13 @@
 //!
 //! The attempt folder is the interface between the daemon, the shim and whoever reads the output:
 //! `shim.json` (pid and start time, locked by flock while the shim lives), `output`, `stderr` where
-//! it is kept apart, `stdin`, `control.json` (a stop that was asked for) and `exit.json` (the outcome,
-//! written, then renamed).
+//! it is kept apart, `stdin` (all that the command was told), `control.json` (a stop that was asked for)
+//! and `exit.json` (the outcome, written, then renamed).
 
 mod fake;
 mod folder;
 mod frame;
+mod input;
 mod launcher;
 mod process;
 mod shim;
@@ -50,6 +51,10 @@ pub struct Launch {
     pub env: BTreeMap<String, String>,
     /// What the command reads on its standard input; `None` for `/dev/null`.
     pub stdin: Option<String>,
+    /// Whether its standard input stays open for further lines, until [`Executor::close_input`]. A newline
+    /// that `stdin` lacks at its end is added.
+    #[serde(default)]
+    pub stdin_open: bool,
     /// Whether stderr goes to a file of its own (`stderr`) rather than into `output`.
     pub separate_stderr: bool,
     /// The longest run, in milliseconds.
@@ -60,13 +65,17 @@ pub struct Launch {
     pub output_cap_bytes: u64,
 }
 
-/// How a tree is stopped: the first signal, then SIGKILL after the grace time.
+/// How a tree is stopped: the first signal, after the grace time perhaps a second one, and after the
+/// grace time again SIGKILL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopPlan {
     /// The first signal's number.
     pub signal: i32,
-    /// Milliseconds until SIGKILL for the whole tree.
+    /// Milliseconds until the next step, which in the end is SIGKILL for the whole tree.
     pub grace_ms: u64,
+    /// The second signal's number, if there is a step between the first one and SIGKILL.
+    #[serde(default)]
+    pub then: Option<i32>,
 }
 
 /// What became of an attempt: the content of `exit.json`.
@@ -146,6 +155,12 @@ pub trait Executor: Send {
     fn suspend(&mut self, id: AttemptId) -> io::Result<()>;
     /// SIGCONT for it.
     fn resume(&mut self, id: AttemptId) -> io::Result<()>;
+    /// Gives a command whose input stays open further lines, the last one with its newline. What is
+    /// given survives the daemon, whether the command has read it or not. `NotFound` if the attempt is
+    /// over, `BrokenPipe` after [`Executor::close_input`]; an `Err` means that nothing was given.
+    fn feed(&mut self, id: AttemptId, lines: &[u8]) -> io::Result<()>;
+    /// Ends the input that stays open, behind all that was given before.
+    fn close_input(&mut self, id: AttemptId) -> io::Result<()>;
     /// After a restart: looks at an attempt that was running when the last daemon ended, and, if
     /// it still runs, watches it from now on.
     fn adopt(&mut self, id: AttemptId, folder: PathBuf) -> io::Result<Found>;

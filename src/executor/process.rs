@@ -6,6 +6,7 @@
 
 mod launching;
 mod shared;
+mod watched;
 mod watcher;
 
 use std::fs::{DirBuilder, Permissions};
@@ -19,7 +20,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use self::launching::LauncherOptions;
-use self::shared::{Change, Shared};
+use self::shared::Shared;
+use self::watched::Change;
 use self::watcher::Watcher;
 use super::folder::{AttemptFolder, State};
 use super::launcher::pokes_path;
@@ -118,6 +120,15 @@ impl Executor for ProcessExecutor {
 
     fn resume(&mut self, id: AttemptId) -> io::Result<()> {
         self.shared.change(id, Change::Pause(false))
+    }
+
+    fn feed(&mut self, id: AttemptId, lines: &[u8]) -> io::Result<()> {
+        self.shared.feed(id, lines)
+    }
+
+    /// Like a stop, that of an attempt that is over is no error.
+    fn close_input(&mut self, id: AttemptId) -> io::Result<()> {
+        self.shared.change(id, Change::CloseInput)
     }
 
     fn adopt(&mut self, id: AttemptId, folder: PathBuf) -> io::Result<Found> {

@@ -5,6 +5,7 @@
 //! attempt folder. It has a single thread and sleeps until a signal or its next deadline. When
 //! nothing of the attempt is left, it may be given another one; it never has two.
 
+mod input;
 mod outcome;
 mod output;
 mod program;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use self::input::Input;
 use self::output::Output;
 use self::supervisor::Supervisor;
 use super::folder::{self, AttemptFolder, ShimRecord};
@@ -137,7 +139,7 @@ fn begin(
     signals: &Signals,
     me: Identity,
 ) -> (Exit, bool) {
-    let (command, outputs) = match prepare(launch, attempt) {
+    let (command, streams) = match prepare(launch, attempt) {
         Ok(prepared) => prepared,
         Err(reason) => return (never_spawned(reason), true),
     };
@@ -146,6 +148,7 @@ fn begin(
         pid: me.pid,
         started: me.started,
         worker: None,
+        stdin_open: launch.stdin_open,
     };
     if let Err(error) = folder::write_record(shim, &record) {
         let reason = format!("shim.json cannot be written: {error}");
@@ -159,7 +162,7 @@ fn begin(
                 // Only the search for survivors of a killed shim is the poorer for it.
                 let _ = folder::write_record(shim, &record);
             };
-            let supervisor = Supervisor::new(worker, launch, attempt, outputs);
+            let supervisor = Supervisor::new(worker, launch, attempt, streams);
             let (mut exit, is_clean) = supervisor.run(signals, note_worker);
             exit.started_at_ms = started_at_ms;
             (exit, is_clean)
@@ -168,8 +171,14 @@ fn begin(
     }
 }
 
+/// The shim's ends of what the command reads and writes.
+struct Streams {
+    input: Option<Input>,
+    outputs: Vec<Output>,
+}
+
 /// Everything that can go wrong before the command is started.
-fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Vec<Output>), String> {
+fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Streams), String> {
     let program = program::find(launch)?;
     let in_folder = |error: io::Error| {
         let path = attempt.path().display();
@@ -179,6 +188,7 @@ fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Vec<Out
     if launch.separate_stderr {
         outputs.push(Output::create(attempt, "stderr", launch).map_err(in_folder)?);
     }
+    let (stdin, input) = stdin(launch, attempt).map_err(in_folder)?;
     let mut command = Command::new(program);
     let stderr = &outputs[outputs.len() - 1];
     command
@@ -189,25 +199,30 @@ fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Vec<Out
         .envs(&launch.env)
         .env("WEZTERM_PARALLEL_ATTEMPT", launch.id.attempt.to_string())
         .env("WEZTERM_PARALLEL_FOLDER", attempt.path())
-        .stdin(stdin(launch, attempt).map_err(in_folder)?)
+        .stdin(stdin)
         .stdout(outputs[0].for_command().map_err(in_folder)?)
         .stderr(stderr.for_command().map_err(in_folder)?)
         .process_group(0);
     let key = launch.id.key.0.to_string();
     command.env("WEZTERM_PARALLEL_TASK", attempt.task().unwrap_or(&key));
-    Ok((command, outputs))
+    Ok((command, Streams { input, outputs }))
 }
 
-fn stdin(launch: &Launch, attempt: &AttemptFolder) -> io::Result<Stdio> {
+fn stdin(launch: &Launch, attempt: &AttemptFolder) -> io::Result<(Stdio, Option<Input>)> {
+    if launch.stdin_open {
+        let content = launch.stdin.as_deref().unwrap_or_default();
+        let (input, theirs) = Input::create(attempt, content)?;
+        return Ok((theirs, Some(input)));
+    }
     let Some(content) = &launch.stdin else {
         // The shim's own, which is `/dev/null`.
-        return Ok(Stdio::inherit());
+        return Ok((Stdio::inherit(), None));
     };
     use std::os::unix::fs::FileExt;
     let path = attempt.file("stdin");
     folder::create_new(&path)?.write_all_at(content.as_bytes(), 0)?;
     // Opened again, so that the command cannot write into it.
-    Ok(Stdio::from(File::open(path)?))
+    Ok((Stdio::from(File::open(path)?), None))
 }
 
 /// Starts the command, and gives back the room that its description took.

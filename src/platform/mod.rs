@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ pub(crate) use system::{
     become_subreaper, children, close_descriptors_from, escaped, has_environment_entry, is_this_program,
     processes, proportional_bytes, punch_hole, resident_bytes, since_boot, ticks_since_boot, Process,
 };
+
+/// How soon a pipe is tried again that cannot be waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What the kernel tells about one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,18 +161,49 @@ pub(crate) fn block_signals(signals: &[i32]) -> SignalMask {
     }
 }
 
-/// Sleeps until a signal was handled or the time is over; `None` waits for a signal alone. A signal
-/// that came while it was held back ends the wait at once, so none can be missed.
-pub(crate) fn wait_for_signal(timeout: Option<Duration>, mask: &SignalMask) {
+/// Sleeps until a signal was handled, the time is over or there is room in a full pipe; with no time
+/// and no pipe, until a signal alone. A signal that came while it was held back ends the wait at once,
+/// so none can be missed.
+pub(crate) fn wait_for_signal(timeout: Option<Duration>, full: Option<BorrowedFd<'_>>, mask: &SignalMask) {
+    match full.map(|pipe| pipe.as_raw_fd()) {
+        Some(pipe) if usize::try_from(pipe).is_ok_and(|pipe| pipe < libc::FD_SETSIZE) => {
+            if wait(timeout, Some(pipe), mask) > 0 {
+                // A call that finds room lets no signal through, and a command that reads without a
+                // pause could keep all of them waiting.
+                wait(Some(Duration::ZERO), None, mask);
+            }
+        }
+        // A number too large for this call.
+        Some(_) => {
+            wait(
+                Some(timeout.map_or(LOOK_AGAIN, |timeout| timeout.min(LOOK_AGAIN))),
+                None,
+                mask,
+            );
+        }
+        None => {
+            wait(timeout, None, mask);
+        }
+    }
+}
+
+fn wait(timeout: Option<Duration>, full: Option<i32>, mask: &SignalMask) -> i32 {
     let limit = timeout.map(|timeout| libc::timespec {
         // A longer wait than a day only means one needless look.
         tv_sec: timeout.as_secs().min(86_400) as libc::time_t,
         tv_nsec: libc::c_long::from(timeout.subsec_nanos() as i32),
     });
     let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: a descriptor set is plain bits, for which all zeroes is the empty set.
+    let mut room: libc::fd_set = unsafe { std::mem::zeroed() };
+    if let Some(pipe) = full {
+        // SAFETY: the caller has checked that the set has a place for this number.
+        unsafe { libc::FD_SET(pipe, &mut room) };
+    }
+    let count = full.map_or(0, |pipe| pipe + 1);
     let none = ptr::null_mut();
-    // SAFETY: no descriptor set is given, and time and mask live through the call.
-    unsafe { libc::pselect(0, none, none, none, limit, &mask.0) };
+    // SAFETY: set, time and mask live through the call, and the set is as large as `count` says.
+    unsafe { libc::pselect(count, none, &mut room, none, limit, &mask.0) }
 }
 
 /// Makes this file standard input, output and error; what they were is closed.

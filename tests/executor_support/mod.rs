@@ -224,6 +224,7 @@ pub(crate) fn command(argv: &[&str]) -> Launch {
         cwd: PathBuf::new(),
         env: BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]),
         stdin: None,
+        stdin_open: false,
         separate_stderr: false,
         timeout_ms: None,
         stop: plan(libc::SIGTERM, 60_000),
@@ -236,7 +237,19 @@ pub(crate) fn shell(line: &str) -> Launch {
 }
 
 pub(crate) fn plan(signal: i32, grace_ms: u64) -> StopPlan {
-    StopPlan { signal, grace_ms }
+    StopPlan {
+        signal,
+        grace_ms,
+        then: None,
+    }
+}
+
+/// The same with another signal between the first one and force.
+pub(crate) fn plan_in_steps(signal: i32, then: i32, grace_ms: u64) -> StopPlan {
+    StopPlan {
+        then: Some(then),
+        ..plan(signal, grace_ms)
+    }
 }
 
 /// Waits for a condition, with a deadline.

@@ -5,28 +5,10 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::executor::folder::{AttemptFolder, Control, State};
+use super::watched::{Change, Watched};
+use crate::executor::folder::AttemptFolder;
 use crate::executor::frame::{self, Request};
-use crate::executor::{AttemptId, Launch, StopPlan};
-use crate::platform::{self, Process};
-
-/// A change that a caller wants of a running attempt.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Change {
-    Stop(StopPlan),
-    Pause(bool),
-}
-
-/// An attempt whose end has not been reported.
-#[derive(Clone, Debug)]
-pub(super) struct Watched {
-    pub(super) folder: AttemptFolder,
-    control: Control,
-    /// The shim was not there yet to be told.
-    undelivered: bool,
-    /// When its shim was last seen alive, in the platform's ticks.
-    pub(super) alive_at: Option<u64>,
-}
+use crate::executor::{AttemptId, Launch};
 
 /// A launch on its way to the launcher.
 struct Frame {
@@ -97,10 +79,10 @@ impl Shared {
 
     pub(super) fn launch(&self, launch: Launch) -> io::Result<()> {
         let id = launch.id;
-        let folder = AttemptFolder::new(launch.folder.clone());
+        let watched = Watched::launched(AttemptFolder::new(launch.folder.clone()), launch.stdin_open);
         let bytes = frame::encode(&Request::Launch(Box::new(launch)))?;
         let mut inner = self.lock();
-        inner.watch(id, folder, Control::default())?;
+        inner.watch(id, watched)?;
         let written = 0;
         inner.outgoing.push_back(Frame { id, bytes, written });
         inner.flush();
@@ -114,19 +96,14 @@ impl Shared {
 
     /// Watches an attempt of an earlier daemon. Returns whether that one asked it to stop.
     pub(super) fn watch(&self, id: AttemptId, folder: &AttemptFolder) -> io::Result<bool> {
-        // What the last daemon asked for still stands, and is said again: that one may have died
-        // between writing it down and telling the shim.
-        let control = folder.read_control().unwrap_or_default();
-        let said = folder.file("control.json").exists();
+        let watched = Watched::adopted(folder.clone());
+        let is_stopping = watched.is_stopping();
         let mut inner = self.lock();
-        inner.watch(id, folder.clone(), control)?;
-        if let Some(watched) = inner.watched.get_mut(&id) {
-            watched.undelivered = said;
-        }
+        inner.watch(id, watched)?;
         inner.asleep = false;
         drop(inner);
         self.wake();
-        Ok(control.stop.is_some())
+        Ok(is_stopping)
     }
 
     /// Stops watching; `None` if somebody else has. Whoever takes an attempt reports its end.
@@ -155,31 +132,39 @@ impl Shared {
             .collect()
     }
 
+    /// An attempt that is over needs no change.
     pub(super) fn change(&self, id: AttemptId, change: Change) -> io::Result<()> {
-        let mut inner = self.lock();
-        let Some(watched) = inner.watched.get_mut(&id) else {
-            return Ok(());
+        self.tell(id, |watched| watched.change(change)).unwrap_or(Ok(()))
+    }
+
+    /// Gives a command further lines.
+    pub(super) fn feed(&self, id: AttemptId, lines: &[u8]) -> io::Result<()> {
+        let over = || {
+            let text = format!("attempt {} of task {} is not running", id.attempt, id.key.0);
+            Err(io::Error::new(ErrorKind::NotFound, text))
         };
-        match change {
-            Change::Pause(false) if !watched.control.paused => return Ok(()),
-            Change::Stop(plan) => watched.control.stop = Some(plan),
-            Change::Pause(paused) => watched.control.paused = paused,
-        }
-        watched.undelivered = !deliver(&watched.folder, watched.control)?;
-        if watched.undelivered {
+        self.tell(id, |watched| watched.feed(lines)).unwrap_or_else(over)
+    }
+
+    /// Wakes the thread for what could not be said; `None` if nobody watches the attempt.
+    fn tell<Done>(&self, id: AttemptId, what: impl FnOnce(&mut Watched) -> Done) -> Option<Done> {
+        let mut inner = self.lock();
+        let watched = inner.watched.get_mut(&id)?;
+        let done = what(watched);
+        if watched.is_undelivered() {
             inner.asleep = false;
             drop(inner);
             self.wake();
         }
-        Ok(())
+        Some(done)
     }
 
     /// Tries again what could not be delivered, since the shim had not been started.
     pub(super) fn deliver_again(&self) {
         for watched in self.lock().watched.values_mut() {
-            if watched.undelivered {
+            if watched.is_undelivered() {
                 // An error is as likely to pass as the reason for the first failure.
-                watched.undelivered = !deliver(&watched.folder, watched.control).unwrap_or(false);
+                let _ = watched.deliver();
             }
         }
     }
@@ -196,7 +181,7 @@ impl Shared {
             closed: inner.closed,
             watching: !inner.watched.is_empty(),
             sending: !inner.outgoing.is_empty(),
-            undelivered: inner.watched.values().any(|watched| watched.undelivered),
+            undelivered: inner.watched.values().any(Watched::is_undelivered),
         };
         inner.asleep = !chores.watching;
         chores
@@ -227,17 +212,11 @@ impl Shared {
 }
 
 impl Inner {
-    fn watch(&mut self, id: AttemptId, folder: AttemptFolder, control: Control) -> io::Result<()> {
+    fn watch(&mut self, id: AttemptId, watched: Watched) -> io::Result<()> {
         if self.closed || self.watched.contains_key(&id) {
             let text = format!("attempt {} of task {} is running", id.attempt, id.key.0);
             return Err(io::Error::new(ErrorKind::AlreadyExists, text));
         }
-        let watched = Watched {
-            folder,
-            control,
-            undelivered: false,
-            alive_at: None,
-        };
         self.watched.insert(id, watched);
         Ok(())
     }
@@ -257,42 +236,5 @@ impl Inner {
                 self.outgoing.pop_front();
             }
         }
-    }
-}
-
-/// Tells the shim. False if it is not there yet; one that is gone needs nothing.
-fn deliver(folder: &AttemptFolder, control: Control) -> io::Result<bool> {
-    let record = match folder.look()? {
-        State::Unprepared | State::Alive(None) => return Ok(false),
-        State::Alive(Some(record)) => record,
-        State::Blank | State::Ended(_) | State::Gone(..) => return Ok(true),
-    };
-    let Ok(shim) = Process::open(record.pid) else {
-        return Ok(true);
-    };
-    // The lock, held after the process was opened, proves that it is the shim and no stranger
-    // with a reused pid; the start time proves that the record is the lock holder's.
-    let still_alive = matches!(folder.look()?, State::Alive(_));
-    let started = platform::status(record.pid).map(|status| status.started);
-    if !still_alive || started != Some(record.started) {
-        return Ok(true);
-    }
-    // A shim may have gone on to another attempt by now, so the signal only makes it read.
-    match folder.leave_control(control) {
-        Ok(()) => tell(&shim, libc::SIGUSR1)?,
-        // A full disk must not keep a command running: by SIGTERM it is stopped as it was launched.
-        Err(_) if control.stop.is_some() => tell(&shim, libc::SIGTERM)?,
-        Err(error) => return Err(error),
-    }
-    // Somebody may have stopped the shim itself, which would never hear of anything.
-    tell(&shim, libc::SIGCONT)?;
-    Ok(true)
-}
-
-fn tell(shim: &Process, signal: i32) -> io::Result<()> {
-    match shim.signal(signal) {
-        // It has just ended, and its report is on the way.
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-        result => result,
     }
 }

@@ -106,11 +106,13 @@ mod tests {
             cwd: cwd.to_owned(),
             env: BTreeMap::from_iter(path),
             stdin: None,
+            stdin_open: false,
             separate_stderr: false,
             timeout_ms: None,
             stop: StopPlan {
                 signal: 15,
                 grace_ms: 1,
+                then: None,
             },
             output_cap_bytes: 0,
         }

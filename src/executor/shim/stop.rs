@@ -1,4 +1,5 @@
-//! The stop sequence: the first signal to the whole tree, a grace time, then force until it is empty.
+//! The stop sequence: the first signal to the whole tree, a grace time, perhaps a second signal and the
+//! grace time again, then force until the tree is empty.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +16,20 @@ const ROUNDS_REFUSED_MAX: u32 = 8;
 pub(super) struct Stop {
     tree: Tree,
     signal: i32,
+    /// The second signal, until it is sent.
+    second: Option<Second>,
+    second_sent: Option<i32>,
     /// When force is used, or used again.
-    pub(super) next_at: Instant,
+    force_at: Instant,
     again: Duration,
     forced: bool,
     rounds_refused: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Second {
+    signal: i32,
+    at: Instant,
 }
 
 impl Stop {
@@ -28,7 +38,9 @@ impl Stop {
         let mut stop = Self {
             tree,
             signal: plan.signal,
-            next_at: deadline(now, plan),
+            second: Second::of(plan, now),
+            second_sent: None,
+            force_at: force_at(plan, now),
             again: FORCE_AGAIN_FIRST,
             forced: false,
             rounds_refused: 0,
@@ -42,24 +54,49 @@ impl Stop {
         if self.forced {
             return;
         }
-        self.next_at = self.next_at.min(deadline(now, plan));
-        if plan.signal != self.signal {
+        self.force_at = self.force_at.min(force_at(plan, now));
+        if let Some(mut second) = Second::of(plan, now) {
+            if !self.was_sent(second.signal) {
+                let before = self.second.map_or(second.at, |before| before.at);
+                second.at = second.at.min(before);
+                self.second = Some(second);
+            }
+        }
+        if !self.was_sent(plan.signal) {
             self.signal = plan.signal;
+            self.second = self.second.filter(|second| second.signal != plan.signal);
             self.send_first(now);
         }
     }
 
+    fn was_sent(&self, signal: i32) -> bool {
+        self.signal == signal || self.second_sent == Some(signal)
+    }
+
     fn send_first(&mut self, now: Instant) {
         if self.signal == libc::SIGKILL {
-            self.next_at = now;
+            self.force_at = now;
         } else {
             self.tree.signal(self.signal);
         }
     }
 
-    /// Uses force if the time has come.
+    /// When there is something to do next.
+    pub(super) fn next_at(&self) -> Instant {
+        let second = self.second.filter(|_| !self.forced);
+        second.map_or(self.force_at, |second| second.at.min(self.force_at))
+    }
+
+    /// Sends the second signal or uses force if the time has come.
     pub(super) fn proceed(&mut self, now: Instant) {
-        if now < self.next_at {
+        let due = now.min(self.force_at);
+        if let Some(second) = self.second.take_if(|second| second.at <= due) {
+            // Its grace time is the command's, however late the shim came to it.
+            self.force_at += now.duration_since(second.at);
+            self.second_sent = Some(second.signal);
+            self.tree.signal(second.signal);
+        }
+        if now < self.force_at {
             return;
         }
         self.forced = true;
@@ -69,7 +106,7 @@ impl Stop {
         } else {
             self.rounds_refused = 0;
         }
-        self.next_at = now + self.again;
+        self.force_at = now + self.again;
         self.again = (self.again * 2).min(FORCE_AGAIN_MOST);
     }
 
@@ -79,8 +116,98 @@ impl Stop {
     }
 }
 
-fn deadline(now: Instant, plan: StopPlan) -> Instant {
+impl Second {
+    fn of(plan: StopPlan, now: Instant) -> Option<Self> {
+        let at = now + grace(plan);
+        plan.then
+            // That one is no step before force: it is force.
+            .filter(|signal| *signal != libc::SIGKILL)
+            .map(|signal| Self { signal, at })
+    }
+}
+
+fn force_at(plan: StopPlan, now: Instant) -> Instant {
+    let second = Second::of(plan, now);
+    second.map_or(now, |second| second.at) + grace(plan)
+}
+
+fn grace(plan: StopPlan) -> Duration {
     // A grace time beyond what the clock can express is as good as a year.
     let year = Duration::from_secs(365 * 24 * 3600);
-    now + Duration::from_millis(plan.grace_ms).min(year)
+    Duration::from_millis(plan.grace_ms).min(year)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn plan(signal: i32, grace_s: u64, then: Option<i32>) -> StopPlan {
+        StopPlan {
+            signal,
+            grace_ms: grace_s * 1000,
+            then,
+        }
+    }
+
+    /// A stop of a tree that is empty, since no process has that number.
+    fn begin(plan: StopPlan) -> (Stop, Instant) {
+        let now = Instant::now();
+        (Stop::begin(Tree::below(i32::MAX), plan, now), now)
+    }
+
+    #[test]
+    fn each_step_has_the_whole_grace_time() {
+        let (mut stop, start) = begin(plan(libc::SIGINT, 10, Some(libc::SIGTERM)));
+        assert_eq!(stop.next_at(), start + 10 * SECOND);
+        stop.proceed(start + 9 * SECOND);
+        assert_eq!(stop.second_sent, None);
+        // The machine was busy, or slept.
+        stop.proceed(start + 45 * SECOND);
+        assert_eq!(stop.second_sent, Some(libc::SIGTERM));
+        assert_eq!(stop.next_at(), start + 55 * SECOND);
+        stop.proceed(start + 54 * SECOND);
+        assert!(!stop.forced);
+        stop.proceed(start + 55 * SECOND);
+        assert!(stop.forced);
+    }
+
+    #[test]
+    fn without_a_second_signal_or_with_force_for_one_there_are_two_steps() {
+        for then in [None, Some(libc::SIGKILL)] {
+            let (mut stop, start) = begin(plan(libc::SIGINT, 10, then));
+            assert_eq!(stop.next_at(), start + 10 * SECOND);
+            stop.proceed(start + 10 * SECOND);
+            assert!(stop.forced);
+        }
+    }
+
+    #[test]
+    fn a_further_request_never_puts_the_end_off() {
+        let (mut stop, start) = begin(plan(libc::SIGINT, 10, Some(libc::SIGTERM)));
+        stop.hurry(plan(libc::SIGINT, 60, Some(libc::SIGTERM)), start);
+        assert_eq!(stop.next_at(), start + 10 * SECOND);
+        assert_eq!(stop.force_at, start + 20 * SECOND);
+        // It is what the second step would have been.
+        stop.hurry(plan(libc::SIGTERM, 60, None), start);
+        assert_eq!(stop.next_at(), start + 20 * SECOND);
+        stop.hurry(plan(libc::SIGTERM, 5, None), start + SECOND);
+        assert_eq!(stop.next_at(), start + 6 * SECOND);
+        stop.hurry(plan(libc::SIGKILL, 60, None), start + 2 * SECOND);
+        assert_eq!(stop.next_at(), start + 2 * SECOND);
+    }
+
+    #[test]
+    fn a_further_request_may_add_a_step_within_the_time() {
+        let (mut stop, start) = begin(plan(libc::SIGINT, 10, None));
+        stop.hurry(plan(libc::SIGINT, 4, Some(libc::SIGTERM)), start);
+        assert_eq!(stop.next_at(), start + 4 * SECOND);
+        stop.proceed(start + 4 * SECOND);
+        assert_eq!(stop.next_at(), start + 8 * SECOND);
+        // Said again, it is not done again.
+        stop.hurry(plan(libc::SIGINT, 4, Some(libc::SIGTERM)), start + 5 * SECOND);
+        assert_eq!(stop.next_at(), start + 8 * SECOND);
+        assert!(stop.second.is_none());
+    }
 }

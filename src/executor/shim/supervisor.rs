@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::input::Input;
 use super::outcome::Memory;
 use super::output::Output;
 use super::stop::Stop;
 use super::tree::Tree;
-use super::{now_ms, Signals};
+use super::{now_ms, Signals, Streams};
 use crate::executor::folder::{AttemptFolder, Control};
 use crate::executor::{Exit, Launch, StopCause, StopPlan};
 use crate::platform::{self, Reaped, Usage};
@@ -16,6 +17,7 @@ pub(super) struct Supervisor<'a> {
     worker: i32,
     launch: &'a Launch,
     folder: &'a AttemptFolder,
+    input: Option<Input>,
     outputs: Vec<Output>,
     tree: Tree,
     memory: Memory,
@@ -30,12 +32,7 @@ pub(super) struct Supervisor<'a> {
 }
 
 impl<'a> Supervisor<'a> {
-    pub(super) fn new(
-        worker: i32,
-        launch: &'a Launch,
-        folder: &'a AttemptFolder,
-        outputs: Vec<Output>,
-    ) -> Self {
+    pub(super) fn new(worker: i32, launch: &'a Launch, folder: &'a AttemptFolder, streams: Streams) -> Self {
         let now = Instant::now();
         let tree = Tree::below(rustix::process::getpid().as_raw_nonzero().get());
         let memory = Memory::new(tree, now);
@@ -44,7 +41,8 @@ impl<'a> Supervisor<'a> {
             worker,
             launch,
             folder,
-            outputs,
+            input: streams.input,
+            outputs: streams.outputs,
             tree,
             look_at: memory.next_at,
             memory,
@@ -79,6 +77,8 @@ impl<'a> Supervisor<'a> {
             let now = Instant::now();
             if Signals::take(&signals.control) {
                 self.obey(now);
+                // After `control.json`: the last lines were there before the word that they are the last.
+                self.input.iter_mut().for_each(Input::look);
             }
             if Signals::take(&signals.terminate) {
                 self.begin_stop(self.launch.stop, StopCause::Request, now);
@@ -92,7 +92,9 @@ impl<'a> Supervisor<'a> {
                     }
                 }
             }
-            platform::wait_for_signal(self.time_to_wait(), &mask);
+            self.input.iter_mut().for_each(Input::copy);
+            let awaited = self.input.as_ref().and_then(Input::awaited);
+            platform::wait_for_signal(self.time_to_wait(), awaited, &mask);
         }
     }
 
@@ -158,6 +160,9 @@ impl<'a> Supervisor<'a> {
             _ if wanted.paused => self.tree.signal(libc::SIGSTOP),
             _ => self.tree.signal(libc::SIGCONT),
         }
+        if let (Some(input), true) = (&mut self.input, wanted.input_closed) {
+            input.close();
+        }
     }
 
     fn begin_stop(&mut self, plan: StopPlan, cause: StopCause, now: Instant) {
@@ -196,7 +201,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn time_to_wait(&self) -> Option<Duration> {
-        let stop_at = self.stop.as_ref().map(|stop| stop.next_at);
+        let stop_at = self.stop.as_ref().map(Stop::next_at);
         let deadlines = [Some(self.look_at), self.timeout_at, stop_at];
         let first = deadlines.into_iter().flatten().min();
         first.map(|at| at.saturating_duration_since(Instant::now()))
@@ -213,6 +218,9 @@ impl<'a> Supervisor<'a> {
             if let Some(error) = output.failure() {
                 notes.push(format!("the output cap could not be kept: {error}"));
             }
+        }
+        if let Some(error) = self.input.as_ref().and_then(Input::failure) {
+            notes.push(format!("its standard input could not be copied: {error}"));
         }
         if self.stop.as_ref().is_some_and(Stop::is_hopeless) {
             notes.push("some processes that it left behind could not be ended".to_owned());

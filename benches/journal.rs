@@ -30,6 +30,8 @@ fn submitted(key: u64) -> Record {
                 base_ms: 1000,
                 max_ms: 60_000,
             },
+            session: None,
+            cost: 0,
         }),
         spec: Box::new(Spec {
             name: None,

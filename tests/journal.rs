@@ -32,6 +32,8 @@ fn submission(key: u64) -> Submission {
             base_ms: 1000,
             max_ms: 60_000,
         },
+        session: None,
+        cost: 0,
     }
 }
 
@@ -209,4 +211,49 @@ fn a_journal_of_format_1_loads() {
     drop(journal);
     let (_, _, records) = load(folder.path());
     assert_eq!(records.len(), expected.len() + 1);
+}
+
+#[test]
+fn what_format_1_did_not_know_is_left_out_where_it_is_empty() {
+    let plain = submission(1);
+    let written = serde_json::to_value(&plain).expect("a submission is JSON");
+    let fields = written.as_object().expect("it is an object");
+    assert!(!fields.contains_key("session") && !fields.contains_key("cost"));
+    let dear = Submission {
+        session: Some("one".into()),
+        cost: 2_000_000,
+        ..plain
+    };
+    let written = serde_json::to_string(&dear).expect("a submission is JSON");
+    assert!(
+        written.ends_with(r#""session":"one","cost":2000000}"#),
+        "{written}"
+    );
+    let read: Submission = serde_json::from_str(&written).expect("it was just written");
+    assert_eq!(read, dear);
+}
+
+#[test]
+fn later_changes_and_reasons_have_these_names() {
+    let changes = [
+        (Change::Asked, r#""asked""#),
+        (Change::Answered, r#""answered""#),
+        (Change::Claimed(Some("one".into())), r#"{"claimed":"one"}"#),
+        (Change::Claimed(None), r#"{"claimed":null}"#),
+    ];
+    for (change, expected) in changes {
+        let written = serde_json::to_string(&change).expect("a change is JSON");
+        assert_eq!(written, expected);
+        let read: Change = serde_json::from_str(&written).expect("it was just written");
+        assert_eq!(read, change);
+    }
+    for reason in [
+        Reason::ApiError,
+        Reason::PromptTooLong,
+        Reason::NoOp,
+        Reason::Stalled,
+    ] {
+        let written = serde_json::to_value(reason).expect("a reason is JSON");
+        assert_eq!(written, reason.name());
+    }
 }

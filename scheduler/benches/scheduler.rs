@@ -41,6 +41,7 @@ impl Queue {
             aging_step_ms: 60_000,
             lanes: limits,
             jitter_seed: 1,
+            lend: 0,
         };
         let mut queue = Self {
             scheduler: Scheduler::new(limits),
@@ -79,6 +80,8 @@ impl Queue {
                 base_ms: 1_000,
                 max_ms: 60_000,
             },
+            session: None,
+            cost: 0,
         })
     }
 

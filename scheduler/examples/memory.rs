@@ -21,12 +21,20 @@ enum Extra {
     StartBy,
     Delay,
     Dependency,
+    Session,
 }
 
 fn main() {
     let argument = std::env::args().nth(1);
     let tasks: u64 = argument.map_or(1_000_000, |word| word.parse().expect("a number of tasks"));
-    for extra in [Extra::Nothing, Extra::StartBy, Extra::Delay, Extra::Dependency] {
+    let extras = [
+        Extra::Nothing,
+        Extra::StartBy,
+        Extra::Delay,
+        Extra::Dependency,
+        Extra::Session,
+    ];
+    for extra in extras {
         let before = resident_bytes();
         let scheduler = filled(tasks, extra);
         let bytes = resident_bytes().saturating_sub(before) as f64 / tasks as f64;
@@ -43,6 +51,7 @@ fn filled(tasks: u64, extra: Extra) -> Scheduler {
         aging_step_ms: 60_000,
         lanes: Vec::new(),
         jitter_seed: 1,
+        lend: 0,
     });
     let lanes: Vec<Lane> = (0..10)
         .map(|number| Lane {
@@ -83,6 +92,8 @@ fn submission(key: u64, lane: Lane, extra: Extra) -> Submission {
             base_ms: 1_000,
             max_ms: 60_000,
         },
+        session: matches!(extra, Extra::Session).then(|| Arc::from(format!("session-{key}"))),
+        cost: u64::from(matches!(extra, Extra::Session)),
     }
 }
 

@@ -3,10 +3,12 @@
 //! Every index (heaps, timers, slots, counts) is a function of the tasks' facts. A change takes
 //! the task out of all of them, sets its facts, and puts it back where these say.
 
+use std::sync::Arc;
+
 use crate::entry::Entry;
 use crate::order::Place;
 use crate::state::Next;
-use crate::{Change, Dependency, Edit, IllegalChange, Requeue, Scheduler, State, Submission, TaskKey};
+use crate::{Change, Edit, IllegalChange, Requeue, Scheduler, State, Submission, TaskKey};
 
 impl Scheduler {
     /// One change through the table; nothing has changed if it is refused.
@@ -21,6 +23,7 @@ impl Scheduler {
                 return Err(illegal(key, Some(before), change));
             }
         }
+        let session_before = self.sessions.of(key).cloned();
         self.take_out(key);
         self.set_facts(key, change);
         let state = match next {
@@ -29,6 +32,14 @@ impl Scheduler {
         };
         self.put_in(key, state);
         self.follow_up(key, before.state, state);
+        // Only who works in a session matters to those who wait for it.
+        let takes_over = matches!(change, Change::Claimed(_)) && state.is_active();
+        if takes_over || before.state.is_active() != state.is_active() {
+            self.tell_session(session_before);
+        }
+        if takes_over {
+            self.tell_session(self.sessions.of(key).cloned());
+        }
         Ok(())
     }
 
@@ -54,22 +65,18 @@ impl Scheduler {
 
     /// Adds a new task.
     pub(crate) fn admit(&mut self, submission: Submission) {
-        let key = submission.key;
         let lane = self.lanes.join(submission.lane.clone());
         let entry = Entry::new(&submission, lane);
-        self.insert(key, entry, submission.after, false);
+        self.insert(entry, submission, false);
     }
 
     /// Adds a task with its facts; a pending one goes where these say.
-    pub(crate) fn insert(
-        &mut self,
-        key: TaskKey,
-        entry: Entry,
-        after: Vec<Dependency>,
-        missing_is_met: bool,
-    ) {
+    pub(crate) fn insert(&mut self, entry: Entry, submission: Submission, missing_is_met: bool) {
+        let key = submission.key;
         self.store.insert(key, entry);
-        self.dependencies.set(key, after, missing_is_met);
+        self.dependencies.set(key, submission.after, missing_is_met);
+        self.sessions.set(key, submission.session);
+        self.budgets.set_cost(key, submission.cost);
         let state = if entry.state.is_pending() {
             self.pending_state(key)
         } else {
@@ -80,6 +87,9 @@ impl Scheduler {
             self.dependencies.link(key);
         }
         self.suspect(key, state);
+        if state.is_active() {
+            self.tell_session(self.sessions.of(key).cloned());
+        }
     }
 
     /// Removes a task and all that is known of it.
@@ -87,8 +97,24 @@ impl Scheduler {
         self.take_out(key);
         self.dependencies.forget(key);
         self.doomed.remove(&key);
+        self.budgets.set_cost(key, 0);
+        let session = self.sessions.of(key).cloned();
+        self.sessions.set(key, None);
         if let Some(entry) = self.store.remove(key) {
             self.lanes.part(entry.lane);
+            if entry.state.is_active() {
+                self.tell_session(session);
+            }
+        }
+    }
+
+    /// Each task that waits in this session looks again whether it still has to, or has to now.
+    fn tell_session(&mut self, session: Option<Arc<str>>) {
+        let Some(session) = session else {
+            return;
+        };
+        for member in self.sessions.pending(&session) {
+            self.reconsider(member);
         }
     }
 
@@ -122,7 +148,7 @@ impl Scheduler {
         let entry = self.entry(key);
         if entry.held {
             State::Held
-        } else if self.dependencies.blocks(key, &self.store) {
+        } else if self.dependencies.blocks(key, &self.store) || self.sessions.blocks(key) {
             State::Blocked
         } else if entry.delayed_until(self.now).is_some() {
             State::Delayed
@@ -138,6 +164,7 @@ impl Scheduler {
         if let Some(deadline) = entry.deadline() {
             self.timers.deadlines.remove(deadline, key);
         }
+        self.sessions.take_out(key, entry.state);
         match entry.state {
             State::Queued => self.lanes.dequeue(entry.lane, key),
             State::Delayed => {
@@ -148,6 +175,9 @@ impl Scheduler {
             State::Running | State::Paused | State::Waiting => {
                 self.slots.remove(&entry.slot);
                 self.lanes.deactivate(entry.lane);
+                let lane = &self.lanes.get(entry.lane).lane;
+                self.gates.deactivate(lane);
+                self.budgets.deactivate(key, lane);
             }
             State::Blocked | State::Held => {}
             State::Succeeded | State::Failed | State::Cancelled | State::Skipped | State::Lost => {}
@@ -164,6 +194,7 @@ impl Scheduler {
         if let Some(deadline) = entry.deadline() {
             self.timers.deadlines.insert(deadline, key);
         }
+        self.sessions.put_in(key, state);
         match state {
             State::Queued => {
                 let place = Place::new(key, &entry, aging_step_ms);
@@ -177,6 +208,9 @@ impl Scheduler {
             State::Running | State::Paused | State::Waiting => {
                 self.slots.insert(entry.slot, key);
                 self.lanes.activate(entry.lane);
+                let lane = &self.lanes.get(entry.lane).lane;
+                self.gates.activate(lane);
+                self.budgets.activate(key, lane);
             }
             State::Blocked | State::Held => {}
             State::Succeeded | State::Failed | State::Cancelled | State::Skipped | State::Lost => {}
@@ -192,7 +226,7 @@ impl Scheduler {
                 entry.slot = *slot;
             }
             Change::StopRequested => entry.stopping = true,
-            Change::Suspended | Change::Continued => {}
+            Change::Suspended | Change::Continued | Change::Asked | Change::Answered => {}
             Change::Requeued {
                 cause,
                 reason,
@@ -213,6 +247,7 @@ impl Scheduler {
             Change::Held => entry.held = true,
             Change::Released => entry.held = false,
             Change::Edited(edit) => self.set_edited(key, edit),
+            Change::Claimed(session) => self.sessions.set(key, session.clone()),
             Change::Revived => self.set_revived(key),
         }
     }

@@ -1,6 +1,8 @@
 //! Why a task waits, in words and numbers.
 
+use crate::budgets::{Asks, CountedBudget};
 use crate::dependencies::Verdict;
+use crate::gates::CountedGate;
 use crate::lanes::LaneQueue;
 use crate::order::{not_overtaken_after, Place};
 use crate::{
@@ -25,11 +27,14 @@ impl Scheduler {
             gates.push(gate("hold", "it is on hold until it is released".to_owned()));
         }
         gates.extend(self.dependency_gates(key));
+        gates.extend(self.session_gates(key));
         if let Some(until) = entry.delayed_until(now) {
             gates.push(delay_gate(now, until));
         }
         gates.extend(self.common_gates());
-        gates.extend(self.lane_gates(self.lanes.get(entry.lane)));
+        let lane = self.lanes.get(entry.lane);
+        gates.extend(self.lane_gates(lane));
+        gates.extend(self.budget_gates(key, lane));
         let aging_step_ms = self.limits().aging_step_ms;
         Some(Explanation {
             state: entry.state,
@@ -49,9 +54,13 @@ impl Scheduler {
             gates.retain(|gate| gate.gate != SLOTS);
             return gates;
         };
-        let mut shared = self.lane_gates(first);
+        let gates_of = |lane: &LaneQueue| -> Vec<GateReport> {
+            let budgets = self.closed_budgets(lane);
+            self.lane_gates(lane).into_iter().chain(budgets).collect()
+        };
+        let mut shared = gates_of(first);
         for lane in busy {
-            let gates = self.lane_gates(lane);
+            let gates = gates_of(lane);
             shared.retain(|gate| gates.contains(gate));
         }
         gates.extend(shared);
@@ -60,20 +69,21 @@ impl Scheduler {
 
     /// The closed gates that concern all tasks alike.
     fn common_gates(&self) -> Vec<GateReport> {
-        let outside = self.gates.iter();
-        let mut gates: Vec<GateReport> = outside.map(|(name, why)| gate(name, why.clone())).collect();
+        let mut gates: Vec<GateReport> = self.gates.full_for_all().map(outside_gate).collect();
         if self.all_paused {
             gates.push(gate(PAUSE, "everything is paused".to_owned()));
         }
-        let taken = self.slots.len();
+        let lent = self.lent();
+        let taken = self.slots.len() - lent;
         let slots = self.limits().slots;
         if taken >= slots as usize {
-            gates.push(gate(SLOTS, format!("{taken} of {slots} slots are taken")));
+            let lent = lent_in_words(lent);
+            gates.push(gate(SLOTS, format!("{taken} of {slots} slots are taken{lent}")));
         }
         gates
     }
 
-    /// The closed gates of one lane.
+    /// The closed gates of one lane, budgets aside.
     fn lane_gates(&self, lane: &LaneQueue) -> Vec<GateReport> {
         let mut gates = Vec::new();
         if lane.paused {
@@ -89,7 +99,51 @@ impl Scheduler {
                 format!("{used} of {} tasks of {scope} run", limit.max_parallel),
             )
         }));
+        gates.extend(self.gates.full_for(&lane.lane).map(outside_gate));
         gates
+    }
+
+    /// The budgets that keep this task from starting, be it because of what comes before it.
+    fn budget_gates(&self, key: TaskKey, lane: &LaneQueue) -> Vec<GateReport> {
+        let own = self.budgets.cost(key);
+        let head = lane
+            .queue
+            .peek()
+            .map(|(head, _)| (*head, self.budgets.cost(*head)));
+        let budgets = self.budgets.of(&lane.lane).filter_map(|counted| {
+            let asks = match head {
+                _ if counted.refuses(own) => Asks::Itself(own),
+                Some((head, cost)) if counted.refuses(cost) => Asks::Next(head, cost),
+                Some(_) | None => return None,
+            };
+            Some(budget_gate(counted, asks))
+        });
+        budgets.collect()
+    }
+
+    /// The budgets that keep this lane's first task from starting.
+    fn closed_budgets(&self, lane: &LaneQueue) -> Vec<GateReport> {
+        let cost = lane.queue.peek().map_or(0, |(head, _)| self.budgets.cost(*head));
+        let closed = self
+            .budgets
+            .of(&lane.lane)
+            .filter(|counted| counted.refuses(cost));
+        closed
+            .map(|counted| budget_gate(counted, Asks::Whichever))
+            .collect()
+    }
+
+    fn session_gates(&self, key: TaskKey) -> Vec<GateReport> {
+        let session = self.sessions.of(key).map_or("", |session| &**session);
+        let users = self.sessions.used_by(key);
+        users
+            .map(|other| {
+                gate(
+                    "session",
+                    format!("session {session} is in use by task {}", other.0),
+                )
+            })
+            .collect()
     }
 
     fn dependency_gates(&self, key: TaskKey) -> Vec<GateReport> {
@@ -126,6 +180,35 @@ fn gate(name: &str, message: String) -> GateReport {
         gate: name.to_owned(),
         message,
         opens_at: None,
+    }
+}
+
+fn outside_gate(counted: &CountedGate) -> GateReport {
+    let CountedGate { gate, active } = counted;
+    let message = match gate.at_most {
+        0 => gate.message.clone(),
+        at_most => format!("{active} of at most {at_most} tasks run: {}", gate.message),
+    };
+    GateReport {
+        gate: gate.name.to_string(),
+        message,
+        opens_at: gate.opens_at,
+    }
+}
+
+fn budget_gate(counted: &CountedBudget, asks: Asks) -> GateReport {
+    GateReport {
+        gate: "budget".to_owned(),
+        message: counted.in_words(asks),
+        opens_at: counted.budget.opens_at,
+    }
+}
+
+fn lent_in_words(lent: usize) -> String {
+    match lent {
+        0 => String::new(),
+        1 => "; 1 more is lent while its task waits for an answer".to_owned(),
+        _ => format!("; {lent} more are lent while their tasks wait for an answer"),
     }
 }
 

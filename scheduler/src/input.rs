@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use thiserror::Error;
 
-use crate::{Change, Edit, Lane, Reason, State, Submission, TaskKey, Tick};
+use crate::{Budget, Change, Edit, Gate, Lane, Reason, State, Submission, TaskKey, Tick};
 
 /// Something happened or was asked for.
 #[derive(Clone, Debug)]
@@ -40,16 +40,28 @@ pub enum Input {
         /// Why.
         reason: Reason,
     },
-    /// A start that was asked for did not take place: the task goes back to its place and uses
-    /// up no retry; with `not_before`, not at once.
-    NotStarted {
+    /// An attempt came to nothing through no fault of the task's (its start did not take place,
+    /// a usage limit was reached): the task goes back to its place and uses up no retry; with
+    /// `not_before`, not at once. One that is being stopped ends as `cancelled`. A report for
+    /// another attempt than the newest running one is ignored.
+    PutBack {
         /// The task.
         key: TaskKey,
         /// The attempt.
         attempt: u32,
+        /// What ended the attempt.
+        reason: Reason,
         /// The earliest next try.
         not_before: Option<Tick>,
     },
+    /// The running attempt waits for an answer from now on, and may lend its slot meanwhile (see
+    /// [`Limits::lend`]). Ignored for another attempt than the newest.
+    Asked(TaskKey, u32),
+    /// It has its answer and goes on. Ignored for another attempt than the newest.
+    Answered(TaskKey, u32),
+    /// The task works in this session from now on (`None`: in none), whatever its state: two
+    /// tasks of one session never run at once. Tasks that run already go on.
+    Claim(TaskKey, Option<Arc<str>>),
     /// An ended task is removed from memory (retention), or a submission that could not be
     /// journaled is taken back. A task that others still wait for, or that runs, is refused.
     Forget(TaskKey),
@@ -57,11 +69,13 @@ pub enum Input {
     Pause(Option<Arc<str>>),
     /// Undoes `Pause` of the same scope.
     Resume(Option<Arc<str>>),
-    /// A gate outside of the scheduler closes for all tasks, with its reason in words (a failing
-    /// journal; later: readings and quotas). Closing a closed gate replaces the reason.
-    CloseGate(&'static str, String),
+    /// A gate closes, be it in full or down to a number of tasks. The first value is the name
+    /// that its owner knows it by (`journal`, `quota/default`): the same one again replaces it.
+    CloseGate(Arc<str>, Gate),
     /// It opens.
-    OpenGate(&'static str),
+    OpenGate(Arc<str>),
+    /// New budgets, in place of all old ones.
+    SetBudgets(Vec<Budget>),
     /// New limits (a config reload).
     SetLimits(Limits),
 }
@@ -120,6 +134,10 @@ pub struct Limits {
     pub lanes: Vec<Limit>,
     /// Seed of the jitter in retries.
     pub jitter_seed: u64,
+    /// At most so many slots of tasks that wait for an answer are lent to others. A task keeps
+    /// its slot meanwhile; when it goes on, more tasks than slots may run for a time. Limits of
+    /// lanes go on counting it.
+    pub lend: u32,
 }
 
 /// Why an input was refused; nothing has changed.
@@ -156,7 +174,8 @@ fn path_in_words(path: &[TaskKey]) -> String {
 /// One reason to wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateReport {
-    /// `slots`, `limit`, `dependency`, `delay`, `pause`, `hold`, or an outside gate's name.
+    /// `slots`, `limit`, `dependency`, `session`, `delay`, `pause`, `hold`, `budget`, or an
+    /// outside gate's name.
     pub gate: String,
     /// The number and the threshold, in words.
     pub message: String,

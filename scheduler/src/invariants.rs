@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::order::Place;
 use crate::timers::Timers;
-use crate::{Scheduler, State, TaskKey};
+use crate::{Lane, Scheduler, State, TaskKey};
 
 impl Scheduler {
     /// Panics, saying what is wrong, if the parts of the state contradict each other. For tests.
@@ -15,6 +15,7 @@ impl Scheduler {
         self.check_lanes();
         self.check_dependencies_linked();
         self.check_pending_states();
+        self.check_outside_counts();
     }
 
     fn check_counts(&self) {
@@ -109,9 +110,28 @@ impl Scheduler {
         assert_eq!(strays, [], "dependencies of removed tasks");
     }
 
+    fn check_outside_counts(&self) {
+        let states = self.store.iter().map(|(key, entry)| (key, entry.state));
+        self.sessions.check_members(states);
+        self.gates.check_counts(&self.lanes);
+        let active = self.store.iter().filter(|(_, entry)| entry.state.is_active());
+        let in_lanes: Vec<(TaskKey, &Lane)> = active
+            .map(|(key, entry)| (key, &self.lanes.get(entry.lane).lane))
+            .collect();
+        self.budgets.check_sums(&in_lanes, |key| self.store.contains(key));
+    }
+
+    /// Worked out from the tasks alone.
+    fn session_is_in_use(&self, key: TaskKey) -> bool {
+        let session = self.sessions.of(key);
+        let mut others = self.store.iter().filter(|(other, _)| *other != key);
+        session.is_some()
+            && others.any(|(other, entry)| entry.state.is_active() && self.sessions.of(other) == session)
+    }
+
     fn check_pending_states(&self) {
         for (key, entry) in self.store.iter().filter(|(_, entry)| entry.state.is_pending()) {
-            let blocked = self.dependencies.blocks(key, &self.store);
+            let blocked = self.dependencies.blocks(key, &self.store) || self.session_is_in_use(key);
             let delayed = entry.delayed_until(self.now).is_some();
             let state = match (entry.held, blocked, delayed) {
                 (true, _, _) => State::Held,

@@ -142,11 +142,13 @@ impl Lanes {
         }
     }
 
-    /// The best of the heads of all open lanes. A closed lane holds no other one up.
-    pub(crate) fn best_open(&self) -> Option<TaskKey> {
+    /// The best of the heads of all open lanes. A closed lane holds no other one up. `is_let_in`
+    /// is asked about the head of each lane that is open by its own facts.
+    pub(crate) fn best_open(&self, is_let_in: impl Fn(&Lane, TaskKey) -> bool) -> Option<TaskKey> {
         let open = self.iter().filter(|lane| self.is_open(lane));
-        let heads = open.filter_map(|lane| lane.queue.peek());
-        heads.map(|(_, place)| place.0).min().map(Place::key)
+        let heads = open.filter_map(|lane| lane.queue.peek().map(|(key, place)| (lane, *key, place.0)));
+        let let_in = heads.filter(|(lane, key, _)| is_let_in(&lane.lane, *key));
+        let_in.map(|(.., place)| place).min().map(Place::key)
     }
 
     fn is_open(&self, lane: &LaneQueue) -> bool {

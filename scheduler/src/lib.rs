@@ -4,13 +4,20 @@
 //! happen goes out as a list of [`Action`]s. The daemon's engine journals the [`Change`]s it is
 //! handed and replays them through [`Scheduler::replay`] after a restart, so that live use and
 //! recovery go through the same transition table (`state.rs`).
+//!
+//! A task starts once nothing is in its way: its own facts (a hold, dependencies, a session that
+//! another task works in, a delay), the pool's slots, and what closes its lane (pauses, limits,
+//! and the gates and budgets that are handed in from outside). Gates and budgets are not
+//! journaled: the engine hands them in anew after a restart.
 
 #![forbid(unsafe_code)]
 
+mod budgets;
 mod changes;
 mod dependencies;
 mod entry;
 mod explain;
+mod gates;
 mod input;
 mod invariants;
 mod lanes;
@@ -18,6 +25,7 @@ mod order;
 mod replay;
 mod retry;
 mod scheduler;
+mod sessions;
 mod state;
 mod store;
 mod task;
@@ -25,6 +33,8 @@ mod time;
 mod timers;
 mod view;
 
+pub use budgets::{Budget, BudgetScope};
+pub use gates::{Gate, GateScope};
 pub use input::{Action, Explanation, GateReport, Input, Limit, LimitScope, Limits, Refusal};
 pub use scheduler::Scheduler;
 pub use state::{Change, IllegalChange, Reason, Requeue, State};

@@ -52,7 +52,7 @@ impl Scheduler {
             entry.slot = free.unwrap_or_else(|| self.lowest_free_slot());
         }
         let missing_is_met = !matches!(task.state, State::Blocked | State::Held);
-        self.insert(key, entry, task.submission.after, missing_is_met);
+        self.insert(entry, task.submission, missing_is_met);
         self.tell_dependents(key);
     }
 

@@ -20,18 +20,39 @@ pub(crate) fn retry_at(
     Some(now.plus_ms(wait_ms.saturating_add(jitter_ms)))
 }
 
-/// Whether another attempt could fare better. A command that cannot be started will not.
+/// Whether another attempt could fare better: where the cause lay outside of the task, or may be
+/// chance. A command that cannot be started will not, nor will the same prompt that was denied,
+/// refused, too long or too dear.
 fn is_retried(state: State, reason: Reason) -> bool {
     let failed = matches!(state, State::Failed | State::Lost);
     failed
         && match reason {
-            Reason::ExitCode | Reason::Signal | Reason::Timeout | Reason::Lost => true,
+            Reason::ExitCode
+            | Reason::Signal
+            | Reason::Timeout
+            | Reason::Lost
+            | Reason::Limited
+            | Reason::Overloaded
+            | Reason::ApiError
+            | Reason::Unreachable
+            | Reason::Truncated
+            | Reason::Interrupted
+            | Reason::Crashed
+            | Reason::Stalled => true,
             Reason::Ok
             | Reason::SpawnError
             | Reason::Cancelled
             | Reason::Dependency(_)
             | Reason::QueueTime
-            | Reason::NotStarted => false,
+            | Reason::NotStarted
+            | Reason::Denied
+            | Reason::Auth
+            | Reason::PromptTooLong
+            | Reason::Budget
+            | Reason::MaxTurns
+            | Reason::Refusal
+            | Reason::NoOp
+            | Reason::NoSession => false,
         }
 }
 
@@ -103,5 +124,36 @@ mod tests {
         };
         assert_ne!(of(1, 1), of(1, 2));
         assert_ne!(of(1, 1), of(2, 1));
+    }
+
+    #[test]
+    fn only_what_may_go_away_is_tried_again() {
+        let transient = [
+            Reason::Limited,
+            Reason::Overloaded,
+            Reason::ApiError,
+            Reason::Unreachable,
+            Reason::Truncated,
+            Reason::Interrupted,
+            Reason::Crashed,
+            Reason::Stalled,
+        ];
+        let lasting = [
+            Reason::Denied,
+            Reason::Auth,
+            Reason::PromptTooLong,
+            Reason::Budget,
+            Reason::MaxTurns,
+            Reason::Refusal,
+            Reason::NoOp,
+            Reason::NoSession,
+        ];
+        for reason in transient {
+            assert!(is_retried(State::Failed, reason), "{reason:?}");
+            assert!(!is_retried(State::Cancelled, reason), "{reason:?}");
+        }
+        for reason in lasting {
+            assert!(!is_retried(State::Failed, reason), "{reason:?}");
+        }
     }
 }

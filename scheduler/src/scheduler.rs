@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::budgets::Budgets;
 use crate::dependencies::Dependencies;
+use crate::gates::Gates;
 use crate::lanes::Lanes;
 use crate::order::Place;
 use crate::retry::retry_at;
+use crate::sessions::Sessions;
 use crate::store::Store;
 use crate::timers::Timers;
 use crate::{
-    Action, Change, Dependency, Edit, Input, Limits, Reason, Refusal, Requeue, State, Submission, TaskKey,
-    Tick,
+    Action, Budget, Change, Dependency, Edit, Input, Lane, Limits, Reason, Refusal, Requeue, State,
+    Submission, TaskKey, Tick,
 };
 
 /// Owns every task and decides which one runs next.
@@ -22,12 +25,14 @@ pub struct Scheduler {
     pub(crate) store: Store,
     pub(crate) lanes: Lanes,
     pub(crate) dependencies: Dependencies,
+    pub(crate) sessions: Sessions,
+    pub(crate) budgets: Budgets,
     pub(crate) timers: Timers,
     /// Which task holds each slot that is taken.
     pub(crate) slots: BTreeMap<u32, TaskKey>,
     pub(crate) all_paused: bool,
-    /// Gates outside of the scheduler that are closed, with their reasons.
-    pub(crate) gates: BTreeMap<&'static str, String>,
+    /// Gates that are closed from outside.
+    pub(crate) gates: Gates,
     /// How many tasks stand in each state, by `State as usize`.
     pub(crate) counts: [usize; State::ALL.len()],
     /// Pending tasks that may wait in vain; looked through at the end of each `apply`.
@@ -43,10 +48,12 @@ impl Scheduler {
             store: Store::default(),
             lanes: Lanes::new(limits),
             dependencies: Dependencies::default(),
+            sessions: Sessions::default(),
+            budgets: Budgets::default(),
             timers: Timers::default(),
             slots: BTreeMap::new(),
             all_paused: false,
-            gates: BTreeMap::new(),
+            gates: Gates::default(),
             counts: [0; State::ALL.len()],
             doomed: BTreeSet::new(),
         }
@@ -109,20 +116,21 @@ impl Scheduler {
                 state,
                 reason,
             } => self.exited(now, (key, attempt), (state, reason), actions)?,
-            Input::NotStarted {
+            Input::PutBack {
                 key,
                 attempt,
+                reason,
                 not_before,
-            } => self.not_started((key, attempt), not_before, actions)?,
+            } => self.put_back((key, attempt), reason, not_before, actions)?,
+            Input::Asked(key, attempt) => self.talk((key, attempt), Change::Asked, actions)?,
+            Input::Answered(key, attempt) => self.talk((key, attempt), Change::Answered, actions)?,
+            Input::Claim(key, session) => self.change(key, Change::Claimed(session), actions)?,
             Input::Forget(key) => self.forget(key)?,
             Input::Pause(workspace) => self.replay_pause(workspace, true),
             Input::Resume(workspace) => self.replay_pause(workspace, false),
-            Input::CloseGate(gate, why) => {
-                self.gates.insert(gate, why);
-            }
-            Input::OpenGate(gate) => {
-                self.gates.remove(gate);
-            }
+            Input::CloseGate(id, gate) => self.gates.close(id, gate, &self.lanes),
+            Input::OpenGate(id) => self.gates.open(&id),
+            Input::SetBudgets(budgets) => self.set_budgets(budgets),
             Input::SetLimits(limits) => self.set_limits(limits),
         }
         Ok(())
@@ -202,7 +210,7 @@ impl Scheduler {
         actions: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
         if reason == Reason::NotStarted {
-            return self.not_started((key, attempt), None, actions);
+            return self.put_back((key, attempt), reason, None, actions);
         }
         let Some(entry) = self.store.get(key).filter(|entry| entry.runs(attempt)) else {
             return Ok(());
@@ -219,9 +227,10 @@ impl Scheduler {
         self.change(key, change, actions)
     }
 
-    fn not_started(
+    fn put_back(
         &mut self,
         (key, attempt): (TaskKey, u32),
+        reason: Reason,
         not_before: Option<Tick>,
         actions: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
@@ -237,10 +246,25 @@ impl Scheduler {
         } else {
             Change::Requeued {
                 cause: Requeue::Free,
-                reason: Reason::NotStarted,
+                reason,
                 not_before,
             }
         };
+        self.change(key, change, actions)
+    }
+
+    /// The attempt asks or was answered. What comes late, from an attempt that is not the newest,
+    /// says nothing about the task.
+    fn talk(
+        &mut self,
+        (key, attempt): (TaskKey, u32),
+        change: Change,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        let entry = self.store.get(key).ok_or(Refusal::Unknown(key))?;
+        if entry.attempts != attempt {
+            return Ok(());
+        }
         self.change(key, change, actions)
     }
 
@@ -265,9 +289,19 @@ impl Scheduler {
         });
     }
 
-    /// Lets the time pass: ends delays, skips what can no longer run.
+    fn set_budgets(&mut self, budgets: Vec<Budget>) {
+        let store = &self.store;
+        let active = self.slots.values().map(|key| -> (TaskKey, &Lane) {
+            let entry = store.get(*key).expect("an active task is in the store");
+            (*key, &self.lanes.get(entry.lane).lane)
+        });
+        self.budgets.set(budgets, &active.collect::<Vec<_>>());
+    }
+
+    /// Lets the time pass: ends gates and delays, skips what can no longer run.
     fn settle(&mut self, now: Tick, actions: &mut Vec<Action>) {
         self.now = now;
+        self.gates.expire(now);
         while let Some(key) = self.timers.delays.due(now) {
             self.reconsider(key);
         }
@@ -292,7 +326,9 @@ impl Scheduler {
 
     fn fill_slots(&mut self, actions: &mut Vec<Action>) {
         while self.may_start() {
-            let Some(key) = self.lanes.best_open() else {
+            let is_let_in =
+                |lane: &Lane, head| !self.gates.close_lane(lane) && !self.budgets.close_lane(lane, head);
+            let Some(key) = self.lanes.best_open(is_let_in) else {
                 return;
             };
             let slot = self.lowest_free_slot();
@@ -304,10 +340,17 @@ impl Scheduler {
     }
 
     fn may_start(&self) -> bool {
-        !self.all_paused && self.gates.is_empty() && self.slots.len() < self.limits().slots as usize
+        let free = self.slots.len() - self.lent() < self.limits().slots as usize;
+        free && !self.all_paused && !self.gates.close_everything()
     }
 
-    /// Also below the number of slots whenever fewer than that are taken.
+    /// How many of the slots that are taken may be taken again: their tasks wait for an answer.
+    pub(crate) fn lent(&self) -> usize {
+        self.counts[State::Waiting as usize].min(self.limits().lend as usize)
+    }
+
+    /// Also below the number of slots whenever fewer than that are taken; at or above it only
+    /// while slots are lent.
     pub(crate) fn lowest_free_slot(&self) -> u32 {
         let taken = self.slots.keys().copied();
         let gap = (0..).zip(taken).find(|(expected, taken)| expected != taken);

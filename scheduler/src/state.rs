@@ -1,6 +1,7 @@
 //! The states of a task and the one table that says which change leads from where to where.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -13,7 +14,7 @@ use crate::{Edit, TaskKey, Tick};
 pub enum State {
     /// Its earliest start lies ahead (`--delay`, `--at`, or a retry's backoff).
     Delayed,
-    /// It waits for another task.
+    /// It waits for another task: a dependency, or one that works in its session.
     Blocked,
     /// It was put on hold by the user.
     Held,
@@ -119,6 +120,12 @@ impl State {
             (Paused, C::Continued) => Some(Next::Is(Running)),
             (Delayed | Blocked | Held | Queued | Running | Waiting, C::Continued) => None,
 
+            (Running, C::Asked) => Some(Next::Is(Waiting)),
+            (Delayed | Blocked | Held | Queued | Paused | Waiting, C::Asked) => None,
+
+            (Waiting, C::Answered) => Some(Next::Is(Running)),
+            (Delayed | Blocked | Held | Queued | Running | Paused, C::Answered) => None,
+
             (Running | Paused | Waiting, C::Requeued { .. }) => Some(Next::Pending),
             (Delayed | Blocked | Held | Queued, C::Requeued { .. }) => None,
 
@@ -145,6 +152,11 @@ impl State {
                 (edit.after.is_none() && edit.not_before.is_none()).then_some(Next::Is(self))
             }
 
+            (Delayed | Blocked | Held | Queued, C::Claimed(_)) => Some(Next::Pending),
+            (Running | Paused | Waiting | Succeeded | Failed | Cancelled | Skipped | Lost, C::Claimed(_)) => {
+                Some(Next::Is(self))
+            }
+
             (Succeeded | Failed | Cancelled | Skipped | Lost, C::Revived) => Some(Next::Pending),
             (Delayed | Blocked | Held | Queued | Running | Paused | Waiting, C::Revived) => None,
 
@@ -154,6 +166,8 @@ impl State {
                 | C::StopRequested
                 | C::Suspended
                 | C::Continued
+                | C::Asked
+                | C::Answered
                 | C::Requeued { .. }
                 | C::Ended { .. }
                 | C::Held
@@ -204,6 +218,73 @@ pub enum Reason {
     QueueTime,
     /// The attempt never began (the launcher died, or the disk was full): no retry is used up.
     NotStarted,
+    /// It was not allowed to use a tool that it needed.
+    Denied,
+    /// A usage limit of the account was reached.
+    Limited,
+    /// The service had too much to do.
+    Overloaded,
+    /// The service did not accept who was asking, or who was paying.
+    Auth,
+    /// The service answered with some other error.
+    ApiError,
+    /// The service could not be reached.
+    Unreachable,
+    /// The prompt was longer than the model takes.
+    PromptTooLong,
+    /// It reached what it may cost.
+    Budget,
+    /// It reached its number of turns.
+    MaxTurns,
+    /// The model declined.
+    Refusal,
+    /// Its answer was cut off.
+    Truncated,
+    /// It changed nothing where it was to change something.
+    NoOp,
+    /// It was interrupted from outside.
+    Interrupted,
+    /// The worker program broke down.
+    Crashed,
+    /// The session that it was to go on with is not there.
+    NoSession,
+    /// Nothing was heard of it for too long.
+    Stalled,
+}
+
+impl Reason {
+    /// Its name as it is written in JSON; `dependency` whichever the other task is.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ExitCode => "exit_code",
+            Self::Signal => "signal",
+            Self::Timeout => "timeout",
+            Self::SpawnError => "spawn_error",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+            Self::Dependency(_) => "dependency",
+            Self::QueueTime => "queue_time",
+            Self::NotStarted => "not_started",
+            Self::Denied => "denied",
+            Self::Limited => "limited",
+            Self::Overloaded => "overloaded",
+            Self::Auth => "auth",
+            Self::ApiError => "api_error",
+            Self::Unreachable => "unreachable",
+            Self::PromptTooLong => "prompt_too_long",
+            Self::Budget => "budget",
+            Self::MaxTurns => "max_turns",
+            Self::Refusal => "refusal",
+            Self::Truncated => "truncated",
+            Self::NoOp => "no_op",
+            Self::Interrupted => "interrupted",
+            Self::Crashed => "crashed",
+            Self::NoSession => "no_session",
+            Self::Stalled => "stalled",
+        }
+    }
 }
 
 /// Why a task goes back to its place in the queue.
@@ -233,6 +314,10 @@ pub enum Change {
     Suspended,
     /// Its attempt runs again.
     Continued,
+    /// Its attempt waits for an answer.
+    Asked,
+    /// Its attempt has the answer.
+    Answered,
     /// Its attempt is over and it goes back to its place.
     Requeued {
         /// Whether a retry is used up.
@@ -255,6 +340,8 @@ pub enum Change {
     Released,
     /// The user changed it.
     Edited(Edit),
+    /// It works in this session from now on; `None` for none.
+    Claimed(Option<Arc<str>>),
     /// It had ended, and the user wants it again; retries count from 0 anew.
     Revived,
 }

@@ -46,24 +46,27 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("after", Change::Edited(after_edit)),
         ("delay", Change::Edited(delay_edit)),
         ("revive", Change::Revived),
+        ("ask", Change::Asked),
+        ("answer", Change::Answered),
+        ("claim", Change::Claimed(None)),
     ]
 }
 
 /// `.` is refused, `*` is pending (whichever the facts say), `=` stays.
 const TABLE: &str = "
-            started  stop     suspend  continue retry    free     succeed  fail     cancel    skip     lose     no end hold     release  edit     after    delay    revive
- delayed    running  .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .
- blocked    .        .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .
- held       .        .        .        .        .        .        .        .        cancelled skipped  .        .      .        *        *        *        *        .
- queued     running  .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .
- running    .        =        paused   .        *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .
- paused     .        =        .        running  *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .
- waiting    .        =        paused   .        *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .
- succeeded  .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *
- failed     .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *
- cancelled  .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *
- skipped    .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *
- lost       .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *
+            started  stop     suspend  continue retry    free     succeed  fail     cancel    skip     lose     no end hold     release  edit     after    delay    revive              ask      answer   claim
+ delayed    running  .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .                   .        .        *
+ blocked    .        .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .                   .        .        *
+ held       .        .        .        .        .        .        .        .        cancelled skipped  .        .      .        *        *        *        *        .                   .        .        *
+ queued     running  .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .                   .        .        *
+ running    .        =        paused   .        *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .                  waiting  .        =
+ paused     .        =        .        running  *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .                  .        .        =
+ waiting    .        =        paused   .        *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .                  .        running  =
+ succeeded  .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =
+ failed     .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =
+ cancelled  .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =
+ skipped    .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =
+ lost       .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =
 ";
 
 fn cell(from: State, next: Option<Next>) -> &'static str {
@@ -137,4 +140,51 @@ fn names_are_those_of_the_json() {
         assert_eq!(state.name(), debug);
         assert_eq!(State::ALL[state as usize], state);
     }
+}
+
+#[test]
+fn reasons_are_called_what_their_json_says() {
+    let reasons = [
+        Reason::Ok,
+        Reason::ExitCode,
+        Reason::Signal,
+        Reason::Timeout,
+        Reason::SpawnError,
+        Reason::Cancelled,
+        Reason::Lost,
+        Reason::QueueTime,
+        Reason::NotStarted,
+        Reason::Denied,
+        Reason::Limited,
+        Reason::Overloaded,
+        Reason::Auth,
+        Reason::ApiError,
+        Reason::Unreachable,
+        Reason::PromptTooLong,
+        Reason::Budget,
+        Reason::MaxTurns,
+        Reason::Refusal,
+        Reason::Truncated,
+        Reason::NoOp,
+        Reason::Interrupted,
+        Reason::Crashed,
+        Reason::NoSession,
+        Reason::Stalled,
+    ];
+    for reason in reasons {
+        assert_eq!(reason.name(), snake_case(&format!("{reason:?}")));
+    }
+    assert_eq!(Reason::Dependency(TaskKey(1)).name(), "dependency");
+}
+
+/// `NoOp` becomes `no_op`, as serde has it.
+fn snake_case(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push('_');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
 }

@@ -74,6 +74,19 @@ pub struct Submission {
     pub held: bool,
     /// What happens after a failure.
     pub backoff: Backoff,
+    /// The session that it works in, by any name: two tasks of one session never run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Arc<str>>,
+    /// What one attempt may cost, in millionths of a US dollar: set aside in its budgets while
+    /// it runs. 0 for nothing.
+    #[serde(default, skip_serializing_if = "is_free")]
+    pub cost: u64,
+}
+
+// The signature is the one that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_free(cost: &u64) -> bool {
+    *cost == 0
 }
 
 /// New values for a task that has not ended; `None` leaves a value as it is.
@@ -97,7 +110,7 @@ pub struct Edit {
 /// A task as it stands; also what a snapshot stores of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
-    /// What was submitted, with later edits applied.
+    /// What was submitted, with later edits and claims applied.
     pub submission: Submission,
     /// Where it stands.
     pub state: State,

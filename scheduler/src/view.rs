@@ -6,10 +6,12 @@ use crate::entry::Numbered;
 use crate::{Limits, Scheduler, State, Submission, Task, TaskKey, Tick};
 
 impl Scheduler {
-    /// When `Input::Tick` is needed next: a delay or a start-by that runs out.
+    /// When `Input::Tick` is needed next: a delay or a start-by that runs out, or a gate that goes
+    /// away by itself.
     #[must_use]
     pub fn next_wake(&self) -> Option<Tick> {
-        self.timers.next()
+        let soonest = [self.timers.next(), self.gates.next_end()];
+        soonest.into_iter().flatten().min()
     }
 
     /// Where one task stands (cheap).
@@ -74,6 +76,8 @@ impl Scheduler {
                 start_by: entry.start_by.into(),
                 held: entry.held,
                 backoff: entry.backoff(),
+                session: self.sessions.of(key).cloned(),
+                cost: self.budgets.cost(key),
             },
             state: entry.state,
             reason: entry.reason,

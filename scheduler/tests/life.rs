@@ -300,9 +300,10 @@ fn an_attempt_that_never_began_costs_no_retry() {
     let mut bench = Bench::new(limits(1));
     bench.submit(plain(1));
     let not_before = Some(Tick(700));
-    let actions = bench.apply(Input::NotStarted {
+    let actions = bench.apply(Input::PutBack {
         key: KEY,
         attempt: 1,
+        reason: Reason::NotStarted,
         not_before,
     });
     let requeued = Change::Requeued {
@@ -317,12 +318,58 @@ fn an_attempt_that_never_began_costs_no_retry() {
     let actions = bench.exit(1, State::Lost, Reason::NotStarted);
     assert_eq!(starts(&actions), [1], "at once, without a moment named");
     bench.apply(Input::Cancel(KEY));
-    let actions = bench.apply(Input::NotStarted {
+    let actions = bench.apply(Input::PutBack {
         key: KEY,
         attempt: 3,
+        reason: Reason::Limited,
         not_before,
     });
     assert_eq!(actions, [ended(1, State::Cancelled, Reason::Cancelled)]);
+}
+
+#[test]
+fn what_is_put_back_keeps_its_retries_and_says_why() {
+    let mut bench = Bench::new(limits(1));
+    bench.submit(with_retries(1));
+    let not_before = Some(Tick(900));
+    let actions = bench.apply(Input::PutBack {
+        key: KEY,
+        attempt: 1,
+        reason: Reason::Limited,
+        not_before,
+    });
+    let requeued = Change::Requeued {
+        cause: Requeue::Free,
+        reason: Reason::Limited,
+        not_before,
+    };
+    assert_eq!(actions, [record(requeued)]);
+    let task = bench.task(1);
+    assert_eq!((task.retries, task.reason), (0, Some(Reason::Limited)));
+    assert_eq!(starts(&bench.tick(900)), [1]);
+}
+
+#[test]
+fn an_attempt_asks_and_is_answered() {
+    let mut bench = Bench::new(limits(1));
+    bench.submit(plain(1));
+    bench.submit(plain(2));
+    assert_eq!(bench.apply(Input::Asked(KEY, 1)), [record(Change::Asked)]);
+    assert_eq!((bench.state(1), bench.task(1).slot), (State::Waiting, Some(0)));
+    assert_eq!(bench.state(2), State::Queued, "no slot is lent");
+    let again = bench.refused(Input::Asked(KEY, 1));
+    assert_eq!(again, Refusal::WrongState(KEY, State::Waiting));
+    assert_eq!(bench.apply(Input::Answered(KEY, 2)), [], "no such attempt");
+    assert_eq!(bench.apply(Input::Answered(KEY, 1)), [record(Change::Answered)]);
+    assert_eq!(bench.state(1), State::Running);
+    let again = bench.refused(Input::Answered(KEY, 1));
+    assert_eq!(again, Refusal::WrongState(KEY, State::Running));
+    assert_eq!(bench.apply(Input::Asked(KEY, 2)), [], "no such attempt");
+    bench.succeed(1);
+    let over = bench.refused(Input::Asked(KEY, 1));
+    assert_eq!(over, Refusal::WrongState(KEY, State::Succeeded));
+    let unknown = bench.refused(Input::Asked(TaskKey(9), 1));
+    assert_eq!(unknown, Refusal::Unknown(TaskKey(9)));
 }
 
 #[test]
@@ -343,9 +390,10 @@ fn reports_of_other_attempts_are_ignored() {
     bench.succeed(1);
     assert_eq!(bench.apply(exited(2)), []);
     assert_eq!(
-        bench.apply(Input::NotStarted {
+        bench.apply(Input::PutBack {
             key: KEY,
             attempt: 2,
+            reason: Reason::NotStarted,
             not_before: None
         }),
         []

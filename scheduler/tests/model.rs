@@ -7,13 +7,13 @@ mod naive;
 
 use std::sync::Arc;
 
-use common::{dependencies, lane, limit};
+use common::{dependencies, lane, limit, workers};
 use naive::Model;
 use proptest::prelude::*;
 use proptest::sample::select;
 use wezterm_parallel_scheduler::{
-    Action, Backoff, Change, Condition, Edit, Input, LimitScope, Limits, Reason, Refusal, Scheduler, State,
-    Submission, Task, TaskKey, Tick,
+    Action, Backoff, Budget, BudgetScope, Change, Condition, Edit, Gate, GateScope, Input, LimitScope,
+    Limits, Reason, Refusal, Scheduler, State, Submission, Task, TaskKey, Tick,
 };
 
 /// One step of a random life. Numbers of tasks are small, so that they mostly hit one.
@@ -26,9 +26,16 @@ enum Step {
         stale: bool,
         outcome: (State, Reason),
     },
-    NotStarted {
+    PutBack {
         nth: usize,
+        reason: Reason,
         wait_ms: Option<u64>,
+    },
+    /// Asks, or is answered.
+    Talk {
+        nth: usize,
+        stale: bool,
+        asks: bool,
     },
     On(TaskKey, Kind),
     Other(Input),
@@ -44,6 +51,7 @@ enum Kind {
     Continue,
     Revive,
     Forget,
+    Claim(Option<Arc<str>>),
 }
 
 fn some_key() -> impl Strategy<Value = TaskKey> {
@@ -60,11 +68,16 @@ fn some_moment(weight: u32) -> impl Strategy<Value = Option<Tick>> {
     prop_oneof![4 => Just(None), weight => (0..300_u64).prop_map(|ms| Some(Tick(ms)))]
 }
 
+fn some_session(without: u32) -> impl Strategy<Value = Option<Arc<str>>> {
+    let session = select(vec!["one", "two"]).prop_map(|name| Some(Arc::from(name)));
+    prop_oneof![without => Just(None), 2 => session]
+}
+
 fn some_submission() -> impl Strategy<Value = Submission> {
     let lanes = (select(vec!["", "api"]), select(vec!["shell", "claude"]));
     let times = (some_moment(2), some_moment(2));
     let after = prop_oneof![2 => Just(Vec::new()), 1 => some_after(3)];
-    let more = (any::<bool>(), 0..3_u32, 0..5_u8);
+    let more = (any::<bool>(), 0..3_u32, 0..5_u8, some_session(3), 0..4_u64);
     (some_key(), lanes, times, after, more).prop_map(|(key, lanes, times, after, more)| Submission {
         key,
         lane: lane(lanes.0, lanes.1),
@@ -79,6 +92,8 @@ fn some_submission() -> impl Strategy<Value = Submission> {
             base_ms: 40,
             max_ms: 100,
         },
+        session: more.3,
+        cost: more.4,
     })
 }
 
@@ -88,6 +103,9 @@ fn some_outcome() -> impl Strategy<Value = (State, Reason)> {
         (State::Succeeded, Reason::Ok),
         (State::Failed, Reason::ExitCode),
         (State::Failed, Reason::Timeout),
+        (State::Failed, Reason::Overloaded),
+        (State::Failed, Reason::Crashed),
+        (State::Failed, Reason::Denied),
         (State::Failed, Reason::SpawnError),
         (State::Cancelled, Reason::Cancelled),
         (State::Lost, Reason::Lost),
@@ -115,7 +133,8 @@ fn some_limits() -> impl Strategy<Value = Limits> {
         LimitScope::Lane(lane("", "shell")),
     ];
     let lanes = prop::collection::vec((select(scopes), 0..3_u32), 0..3);
-    (0..5_u32, select(vec![0, 1, 5, 1_000_000]), lanes).prop_map(|(slots, aging_step_ms, lanes)| Limits {
+    let numbers = (0..5_u32, select(vec![0, 1, 5, 1_000_000]), 0..3_u32);
+    (numbers, lanes).prop_map(|((slots, aging_step_ms, lend), lanes)| Limits {
         slots,
         aging_step_ms,
         lanes: lanes
@@ -123,6 +142,7 @@ fn some_limits() -> impl Strategy<Value = Limits> {
             .map(|(scope, most)| limit(scope, most))
             .collect(),
         jitter_seed: 3,
+        lend,
     })
 }
 
@@ -136,7 +156,45 @@ fn some_kind() -> impl Strategy<Value = Kind> {
         2 => Just(Kind::Continue),
         3 => Just(Kind::Revive),
         3 => Just(Kind::Forget),
+        3 => some_session(1).prop_map(Kind::Claim),
     ]
+}
+
+fn some_workers() -> impl Strategy<Value = std::collections::BTreeSet<Arc<str>>> {
+    select(vec![
+        workers(&["claude"]),
+        workers(&["shell"]),
+        workers(&["shell", "claude"]),
+        workers(&[]),
+    ])
+}
+
+fn some_gate() -> impl Strategy<Value = Gate> {
+    let scope = prop_oneof![
+        1 => Just(GateScope::All),
+        2 => some_workers().prop_map(GateScope::Workers),
+    ];
+    (scope, 0..3_u32, some_moment(4)).prop_map(|(scope, at_most, opens_at)| Gate {
+        name: Arc::from("some"),
+        scope,
+        at_most,
+        message: "why".to_owned(),
+        opens_at,
+    })
+}
+
+fn some_budgets() -> impl Strategy<Value = Vec<Budget>> {
+    let scope = prop_oneof![
+        some_workers().prop_map(BudgetScope::Workers),
+        some_workers().prop_map(|workers| BudgetScope::WorkspaceWorkers(Arc::from("api"), workers)),
+    ];
+    let budget = (scope, 0..9_u64, 0..5_u64).prop_map(|(scope, limit, spent)| Budget {
+        scope,
+        limit,
+        spent,
+        opens_at: None,
+    });
+    prop::collection::vec(budget, 0..3)
 }
 
 fn some_other() -> impl Strategy<Value = Input> {
@@ -146,8 +204,9 @@ fn some_other() -> impl Strategy<Value = Input> {
         6 => Just(Input::Tick),
         1 => workspace.clone().prop_map(Input::Pause),
         2 => workspace.prop_map(Input::Resume),
-        1 => gate.clone().prop_map(|gate| Input::CloseGate(gate, "why".to_owned())),
-        2 => gate.prop_map(Input::OpenGate),
+        2 => (gate.clone(), some_gate()).prop_map(|(id, gate)| Input::CloseGate(Arc::from(id), gate)),
+        2 => gate.prop_map(|id| Input::OpenGate(Arc::from(id))),
+        2 => some_budgets().prop_map(Input::SetBudgets),
         1 => some_limits().prop_map(Input::SetLimits),
     ]
 }
@@ -157,8 +216,10 @@ fn some_step() -> impl Strategy<Value = Step> {
         6 => some_submission().prop_map(|submission| Step::Submit(Box::new(submission))),
         6 => (0..4_usize, prop::bool::weighted(0.1), some_outcome())
             .prop_map(|(nth, stale, outcome)| Step::Exit { nth, stale, outcome }),
-        1 => (0..4_usize, prop::option::of(0..50_u64))
-            .prop_map(|(nth, wait_ms)| Step::NotStarted { nth, wait_ms }),
+        1 => (0..4_usize, select(vec![Reason::NotStarted, Reason::Limited]), prop::option::of(0..50_u64))
+            .prop_map(|(nth, reason, wait_ms)| Step::PutBack { nth, reason, wait_ms }),
+        3 => (0..4_usize, prop::bool::weighted(0.1), any::<bool>())
+            .prop_map(|(nth, stale, asks)| Step::Talk { nth, stale, asks }),
         6 => (some_key(), some_kind()).prop_map(|(key, kind)| Step::On(key, kind)),
         4 => some_other().prop_map(Step::Other),
     ]
@@ -193,13 +254,23 @@ fn input_of(step: Step, now: Tick, scheduler: &Scheduler) -> Option<Input> {
                 reason: outcome.1,
             }
         }
-        Step::NotStarted { nth, wait_ms } => {
+        Step::PutBack { nth, reason, wait_ms } => {
             let task = nth_active(nth)?;
             let not_before = at(now, wait_ms.map(Tick));
-            Input::NotStarted {
+            Input::PutBack {
                 key: task.submission.key,
                 attempt: task.attempts,
+                reason,
                 not_before,
+            }
+        }
+        Step::Talk { nth, stale, asks } => {
+            let task = nth_active(nth)?;
+            let (key, attempt) = (task.submission.key, task.attempts - u32::from(stale));
+            if asks {
+                Input::Asked(key, attempt)
+            } else {
+                Input::Answered(key, attempt)
             }
         }
         Step::On(key, kind) => match kind {
@@ -214,7 +285,12 @@ fn input_of(step: Step, now: Tick, scheduler: &Scheduler) -> Option<Input> {
             Kind::Continue => Input::Continue(key),
             Kind::Revive => Input::Revive(key),
             Kind::Forget => Input::Forget(key),
+            Kind::Claim(session) => Input::Claim(key, session),
         },
+        Step::Other(Input::CloseGate(id, gate)) => {
+            let opens_at = at(now, gate.opens_at);
+            Input::CloseGate(id, Gate { opens_at, ..gate })
+        }
         Step::Other(input) => input,
     })
 }
@@ -292,7 +368,10 @@ fn live(limits: Limits, life: Vec<(u64, Step)>) -> Lived {
         let Some(input) = input_of(step, now, &scheduler) else {
             continue;
         };
-        if matches!(input, Input::CloseGate(..) | Input::OpenGate(_)) {
+        if matches!(
+            input,
+            Input::CloseGate(..) | Input::OpenGate(_) | Input::SetBudgets(_)
+        ) {
             gates.push(input.clone());
         }
         if let Ok(actions) = scheduler.apply(now, input.clone()) {
@@ -313,7 +392,7 @@ fn live(limits: Limits, life: Vec<(u64, Step)>) -> Lived {
 }
 
 impl Lived {
-    /// After a restart: limits from the config, outside gates from what closed them.
+    /// After a restart: limits from the config, gates and budgets from what set them.
     fn wake(&self, scheduler: &mut Scheduler) -> Vec<Action> {
         for gate in &self.gates {
             // No time has passed yet, and nothing may start before the gates are known.
@@ -362,6 +441,16 @@ proptest! {
             }
             prop_assert_eq!(actual.map_err(without_path), expected.map_err(without_path));
             prop_assert_eq!(all(&scheduler), model.tasks.clone());
+        }
+    }
+
+    #[test]
+    fn whatever_waits_says_why(limits in some_limits(), life in some_life()) {
+        let lived = live(limits, life);
+        for task in all(&lived.scheduler) {
+            let explained = lived.scheduler.explain(lived.now, task.submission.key);
+            let gates = explained.expect("the task is there").gates;
+            prop_assert_eq!(gates.is_empty(), !task.state.is_pending(), "{:?}: {:?}", task, gates);
         }
     }
 

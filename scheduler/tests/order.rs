@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{lane, limit, limits, plain, starts, Bench, STEP_MS};
+use common::{close, lane, limit, limits, open, plain, starts, Bench, STEP_MS};
 use std::sync::Arc;
 use wezterm_parallel_scheduler::{
     Action, Change, Edit, Input, LimitScope, Limits, Reason, Refusal, State, Submission, TaskKey, Tick,
@@ -270,9 +270,9 @@ fn pauses_hold_up_everything_or_one_workspace() {
 #[test]
 fn nothing_starts_while_an_outside_gate_is_closed() {
     let mut bench = Bench::new(limits(2));
-    bench.apply(Input::CloseGate("journal", "the disk is full".to_owned()));
-    bench.apply(Input::CloseGate("cpu", "at 97 %, limit 90 %".to_owned()));
-    bench.apply(Input::CloseGate("journal", "no space in /data".to_owned()));
+    bench.apply(close("journal", "the disk is full"));
+    bench.apply(close("cpu", "at 97 %, limit 90 %"));
+    bench.apply(close("journal", "no space in /data"));
     assert_eq!(bench.submit(plain(1)), []);
     let reasons = ["cpu: at 97 %, limit 90 %", "journal: no space in /data"];
     assert_eq!(bench.why(1), reasons);
@@ -284,8 +284,8 @@ fn nothing_starts_while_an_outside_gate_is_closed() {
             .collect::<Vec<_>>(),
         ["cpu", "journal"]
     );
-    assert_eq!(bench.apply(Input::OpenGate("cpu")), []);
-    assert_eq!(starts(&bench.apply(Input::OpenGate("journal"))), [1]);
+    assert_eq!(bench.apply(open("cpu")), []);
+    assert_eq!(starts(&bench.apply(open("journal"))), [1]);
 }
 
 #[test]

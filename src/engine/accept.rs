@@ -296,6 +296,8 @@ impl Acceptor<'_> {
                 base_ms: millis(profile.and_then(|p| p.retry_delay)).unwrap_or(RETRY_DELAY_MS),
                 max_ms: millis(profile.and_then(|p| p.retry_max_delay)).unwrap_or(RETRY_MAX_DELAY_MS),
             },
+            session: None,
+            cost: 0,
         }
     }
 }

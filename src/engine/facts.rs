@@ -30,7 +30,10 @@ pub(super) fn change(store: &mut Store, at: Tick, key: TaskKey, change: &Change)
         | Change::Requeued { .. }
         | Change::Held
         | Change::Released
-        | Change::Edited(_) => {}
+        | Change::Edited(_)
+        | Change::Asked
+        | Change::Answered
+        | Change::Claimed(_) => {}
     }
 }
 

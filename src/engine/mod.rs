@@ -368,6 +368,7 @@ fn limits(config: &Config) -> Limits {
         aging_step_ms: u64::try_from(config.scheduler.aging_step.as_millis()).unwrap_or(u64::MAX),
         lanes: workers.chain(workspaces).collect(),
         jitter_seed: config.scheduler.jitter_seed,
+        lend: 0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use wezterm_parallel_scheduler::{Input, TaskKey, Tick};
+use wezterm_parallel_scheduler::{Gate, Input, TaskKey, Tick};
 
 use super::batch::{Batch, Control, Reply};
 use super::{Engine, JOURNAL_GATE};
@@ -62,7 +62,7 @@ impl Engine {
             tracing::info!("the journal can be written again");
             // The starts that this brings are recorded with the next round, and made then.
             let mut next = Batch::default();
-            self.feed(now, Input::OpenGate(JOURNAL_GATE), &mut next);
+            self.feed(now, Input::OpenGate(JOURNAL_GATE.into()), &mut next);
             self.commit(now, &mut next);
             batch.absorb(next);
         }
@@ -75,7 +75,8 @@ impl Engine {
         }
         self.unwritten = records;
         let mut undone = Batch::default();
-        self.feed(now, Input::CloseGate(JOURNAL_GATE, why.clone()), &mut undone);
+        let gate = Gate::closed(JOURNAL_GATE, why.as_str());
+        self.feed(now, Input::CloseGate(JOURNAL_GATE.into(), gate), &mut undone);
         for id in std::mem::take(&mut batch.starts) {
             self.undo_start(now, id, &why, &mut undone);
         }
@@ -106,9 +107,10 @@ impl Engine {
         let not_before = None;
         self.feed(
             now,
-            Input::NotStarted {
+            Input::PutBack {
                 key,
                 attempt,
+                reason: verdict.reason,
                 not_before,
             },
             undone,

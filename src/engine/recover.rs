@@ -56,6 +56,7 @@ impl Recovered {
             aging_step_ms: 0,
             lanes: Vec::new(),
             jitter_seed: 0,
+            lend: 0,
         };
         Self {
             scheduler: Scheduler::new(limits),

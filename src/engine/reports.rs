@@ -103,9 +103,10 @@ impl Engine {
             };
         }
         if verdict.reason == Reason::NotStarted {
-            return Input::NotStarted {
+            return Input::PutBack {
                 key,
                 attempt,
+                reason: verdict.reason,
                 not_before: Some(now.plus_ms(self.launch_retry_ms(key))),
             };
         }

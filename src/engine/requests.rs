@@ -1,6 +1,6 @@
 //! What clients ask, message by message. Each answer goes out after the round is durable.
 
-use wezterm_parallel_scheduler::{Input, State, TaskKey, Tick};
+use wezterm_parallel_scheduler::{Gate, Input, State, TaskKey, Tick};
 
 use super::accept::{Accepted, Acceptor, Checked};
 use super::batch::{journal_failed, Batch, Reply};
@@ -262,7 +262,10 @@ impl Engine {
     fn shut_down(&mut self, now: Tick, kill: bool, batch: &mut Batch) -> Answer {
         self.feed(
             now,
-            Input::CloseGate(SHUTDOWN_GATE, "the daemon is ending".to_owned()),
+            Input::CloseGate(
+                SHUTDOWN_GATE.into(),
+                Gate::closed(SHUTDOWN_GATE, "the daemon is ending"),
+            ),
             batch,
         );
         if kill {

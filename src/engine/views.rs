@@ -91,16 +91,8 @@ impl Views<'_> {
 
     fn reason(&self, reason: Reason) -> String {
         match reason {
-            Reason::Ok => "ok".to_owned(),
-            Reason::ExitCode => "exit_code".to_owned(),
-            Reason::Signal => "signal".to_owned(),
-            Reason::Timeout => "timeout".to_owned(),
-            Reason::SpawnError => "spawn_error".to_owned(),
-            Reason::Cancelled => "cancelled".to_owned(),
-            Reason::Lost => "lost".to_owned(),
-            Reason::Dependency(key) => format!("dependency {}", self.store.id(key)),
-            Reason::QueueTime => "queue_time".to_owned(),
-            Reason::NotStarted => "not_started".to_owned(),
+            Reason::Dependency(key) => format!("{} {}", reason.name(), self.store.id(key)),
+            other => other.name().to_owned(),
         }
     }
 

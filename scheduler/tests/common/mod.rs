@@ -1,11 +1,12 @@
 //! Short forms that the tests share.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{
-    Action, Backoff, Change, Condition, Dependency, Edit, Input, Lane, Limit, LimitScope, Limits, Reason,
-    Refusal, Scheduler, State, Submission, Task, TaskKey, Tick,
+    Action, Backoff, Change, Condition, Dependency, Edit, Gate, Input, Lane, Limit, LimitScope, Limits,
+    Reason, Refusal, Scheduler, State, Submission, Task, TaskKey, Tick,
 };
 
 /// One minute for each point of priority.
@@ -17,6 +18,7 @@ pub fn limits(slots: u32) -> Limits {
         aging_step_ms: STEP_MS,
         lanes: Vec::new(),
         jitter_seed: 7,
+        lend: 0,
     }
 }
 
@@ -47,6 +49,8 @@ pub fn plain(key: u64) -> Submission {
             base_ms: 1_000,
             max_ms: 60_000,
         },
+        session: None,
+        cost: 0,
     }
 }
 
@@ -70,6 +74,26 @@ pub fn edit_after(others: &[(u64, Condition)]) -> Edit {
         after: Some(dependencies(others)),
         ..Edit::default()
     }
+}
+
+pub fn in_session(key: u64, session: &str) -> Submission {
+    Submission {
+        session: Some(Arc::from(session)),
+        ..plain(key)
+    }
+}
+
+pub fn workers(names: &[&str]) -> BTreeSet<Arc<str>> {
+    names.iter().map(|name| Arc::from(*name)).collect()
+}
+
+/// A gate that closes everything for good, under its own name.
+pub fn close(name: &str, message: &str) -> Input {
+    Input::CloseGate(Arc::from(name), Gate::closed(name, message))
+}
+
+pub fn open(id: &str) -> Input {
+    Input::OpenGate(Arc::from(id))
 }
 
 /// A scheduler that checks itself after each input.

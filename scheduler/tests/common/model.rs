@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{
-    Action, Change, Condition, Dependency, Edit, Input, LimitScope, Limits, Reason, Refusal, Requeue, State,
-    Submission, Task, TaskKey, Tick,
+    Action, Budget, BudgetScope, Change, Condition, Dependency, Edit, Gate, GateScope, Input, Lane,
+    LimitScope, Limits, Reason, Refusal, Requeue, State, Submission, Task, TaskKey, Tick,
 };
 
 type Outcome = Result<(), Refusal>;
@@ -19,7 +19,8 @@ pub struct Model {
     limits: Limits,
     all_paused: bool,
     paused: BTreeSet<Arc<str>>,
-    gates: BTreeMap<&'static str, String>,
+    gates: BTreeMap<Arc<str>, Gate>,
+    budgets: Vec<Budget>,
     actions: Vec<Action>,
 }
 
@@ -32,6 +33,7 @@ impl Model {
             all_paused: false,
             paused: BTreeSet::new(),
             gates: BTreeMap::new(),
+            budgets: Vec::new(),
             actions: Vec::new(),
         }
     }
@@ -46,6 +48,8 @@ impl Model {
             return Err(refusal);
         }
         self.now = now;
+        self.gates
+            .retain(|_, gate| gate.opens_at.is_none_or(|end| end > now));
         self.skip_late();
         self.derive();
         while let Some(key) = self.first_in_vain() {
@@ -73,7 +77,7 @@ impl Model {
             }
             Input::Edit(key, edit) => self.edit(key, edit)?,
             Input::Suspend(key) => {
-                let task = self.allowed(key, &[State::Running])?;
+                let task = self.allowed(key, &[State::Running, State::Waiting])?;
                 if task.stopping {
                     return Err(Refusal::WrongState(key, task.state));
                 }
@@ -98,18 +102,29 @@ impl Model {
             } => {
                 self.exited(now, (key, attempt), (state, reason), actual);
             }
-            Input::NotStarted {
+            Input::PutBack {
                 key,
                 attempt,
+                reason,
                 not_before,
-            } => self.not_started(key, attempt, not_before),
+            } => self.put_back(key, attempt, reason, not_before),
+            Input::Asked(key, attempt) => self.asked(key, attempt)?,
+            Input::Answered(key, attempt) => self.answered(key, attempt)?,
+            Input::Claim(key, session) => {
+                self.allowed(key, &State::ALL)?
+                    .submission
+                    .session
+                    .clone_from(&session);
+                self.record(key, Change::Claimed(session));
+            }
             Input::Forget(key) => self.forget(key)?,
             Input::Pause(None) => self.all_paused = true,
             Input::Resume(None) => self.all_paused = false,
             Input::Pause(Some(workspace)) => drop(self.paused.insert(workspace)),
             Input::Resume(Some(workspace)) => drop(self.paused.remove(&workspace)),
-            Input::CloseGate(gate, why) => drop(self.gates.insert(gate, why)),
-            Input::OpenGate(gate) => drop(self.gates.remove(gate)),
+            Input::CloseGate(id, gate) => drop(self.gates.insert(id, gate)),
+            Input::OpenGate(id) => drop(self.gates.remove(&id)),
+            Input::SetBudgets(budgets) => self.budgets = budgets,
             Input::SetLimits(limits) => self.limits = limits,
         }
         self.derive();
@@ -265,14 +280,21 @@ impl Model {
         actual: &[Action],
     ) {
         if reason == Reason::NotStarted {
-            return self.not_started(key, attempt, None);
+            return self.put_back(key, attempt, reason, None);
         }
         if !self.runs(key, attempt) {
             return;
         }
         let task = self.get(key);
         let backoff = task.submission.backoff;
-        let may_go_away = [Reason::ExitCode, Reason::Signal, Reason::Timeout, Reason::Lost];
+        let may_go_away = [
+            Reason::ExitCode,
+            Reason::Signal,
+            Reason::Timeout,
+            Reason::Lost,
+            Reason::Overloaded,
+            Reason::Crashed,
+        ];
         let failed = [State::Failed, State::Lost].contains(&state) && may_go_away.contains(&reason);
         if !failed || task.stopping || task.retries >= backoff.max_retries {
             return self.end(key, state, reason);
@@ -300,13 +322,29 @@ impl Model {
         self.requeue(key, Requeue::Retry, reason, Some(*again));
     }
 
-    fn not_started(&mut self, key: TaskKey, attempt: u32, not_before: Option<Tick>) {
+    fn put_back(&mut self, key: TaskKey, attempt: u32, reason: Reason, not_before: Option<Tick>) {
         if !self.runs(key, attempt) {
         } else if self.get(key).stopping {
             self.end(key, State::Cancelled, Reason::Cancelled);
         } else {
-            self.requeue(key, Requeue::Free, Reason::NotStarted, not_before);
+            self.requeue(key, Requeue::Free, reason, not_before);
         }
+    }
+
+    fn asked(&mut self, key: TaskKey, attempt: u32) -> Outcome {
+        if self.find(key).ok_or(Refusal::Unknown(key))?.attempts == attempt {
+            self.allowed(key, &[State::Running])?.state = State::Waiting;
+            self.record(key, Change::Asked);
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, key: TaskKey, attempt: u32) -> Outcome {
+        if self.find(key).ok_or(Refusal::Unknown(key))?.attempts == attempt {
+            self.allowed(key, &[State::Waiting])?.state = State::Running;
+            self.record(key, Change::Answered);
+        }
+        Ok(())
     }
 
     fn requeue(&mut self, key: TaskKey, cause: Requeue, reason: Reason, not_before: Option<Tick>) {
@@ -354,13 +392,22 @@ impl Model {
             task.state
         } else if submission.held {
             State::Held
-        } else if submission.after.iter().any(|on| !self.is_met(on)) {
+        } else if submission.after.iter().any(|on| !self.is_met(on)) || self.session_is_in_use(task) {
             State::Blocked
         } else if submission.not_before.is_some_and(|moment| moment > self.now) {
             State::Delayed
         } else {
             State::Queued
         }
+    }
+
+    fn session_is_in_use(&self, task: &Task) -> bool {
+        let session = &task.submission.session;
+        let mut active = self.tasks.iter().filter(|other| other.state.is_active());
+        session.is_some()
+            && active.any(|other| {
+                other.submission.session == *session && other.submission.key != task.submission.key
+            })
     }
 
     fn is_met(&self, on: &Dependency) -> bool {
@@ -404,8 +451,9 @@ impl Model {
     fn start_all(&mut self) {
         loop {
             let taken: BTreeSet<u32> = self.tasks.iter().filter_map(|task| task.slot).collect();
-            let closed =
-                self.all_paused || !self.gates.is_empty() || taken.len() >= self.limits.slots as usize;
+            let asking = self.tasks.iter().filter(|task| task.state == State::Waiting);
+            let lent = asking.count().min(self.limits.lend as usize);
+            let closed = self.all_paused || taken.len() - lent >= self.limits.slots as usize;
             let Some(key) = self.best().filter(|_| !closed) else {
                 return;
             };
@@ -419,6 +467,7 @@ impl Model {
             let attempt = task.attempts;
             self.record(key, Change::Started { attempt, slot });
             self.actions.push(Action::Start { key, attempt, slot });
+            self.derive();
         }
     }
 
@@ -427,14 +476,53 @@ impl Model {
             .tasks
             .iter()
             .filter(|task| task.state == State::Queued && self.is_open(task));
-        let place = |task: &&Task| {
-            let head_start_ms = i128::from(task.submission.priority) * i128::from(self.limits.aging_step_ms);
-            (
-                i128::from(task.submission.submitted_at.0) - head_start_ms,
-                task.submission.key,
-            )
-        };
-        queued.min_by_key(place).map(|task| task.submission.key)
+        queued
+            .min_by_key(|task| self.place(task))
+            .map(|task| task.submission.key)
+    }
+
+    fn place(&self, task: &Task) -> (i128, TaskKey) {
+        let head_start_ms = i128::from(task.submission.priority) * i128::from(self.limits.aging_step_ms);
+        (
+            i128::from(task.submission.submitted_at.0) - head_start_ms,
+            task.submission.key,
+        )
+    }
+
+    fn active_where<'a>(&'a self, covered: impl Fn(&Lane) -> bool + 'a) -> impl Iterator<Item = &'a Task> {
+        let active = self.tasks.iter().filter(|task| task.slot.is_some());
+        active.filter(move |task| covered(&task.submission.lane))
+    }
+
+    /// Whether a gate stands before the tasks of this lane.
+    fn is_shut(&self, lane: &Lane) -> bool {
+        self.gates.values().any(|gate| {
+            let covers = |lane: &Lane| match &gate.scope {
+                GateScope::All => true,
+                GateScope::Workers(workers) => workers.contains(&lane.worker),
+            };
+            covers(lane) && self.active_where(covers).count() >= gate.at_most as usize
+        })
+    }
+
+    /// Whether the first task of this lane costs more than there is.
+    fn is_too_dear(&self, lane: &Lane) -> bool {
+        let queued = self.tasks.iter().filter(|task| task.state == State::Queued);
+        let first = queued
+            .filter(|task| task.submission.lane == *lane)
+            .min_by_key(|task| self.place(task));
+        let cost = first.map_or(0, |task| task.submission.cost);
+        self.budgets.iter().any(|budget| {
+            let covers = |lane: &Lane| match &budget.scope {
+                BudgetScope::Workers(workers) => workers.contains(&lane.worker),
+                BudgetScope::WorkspaceWorkers(workspace, workers) => {
+                    lane.workspace == *workspace && workers.contains(&lane.worker)
+                }
+            };
+            let set_aside: u64 = self.active_where(covers).map(|task| task.submission.cost).sum();
+            let taken = budget.spent + set_aside;
+            covers(lane) && (taken + cost > budget.limit || taken >= budget.limit)
+        })
     }
 
     fn is_open(&self, task: &Task) -> bool {
@@ -451,6 +539,6 @@ impl Model {
                 .filter(|task| task.slot.is_some() && counts(&limit.scope, task));
             counts(&limit.scope, task) && active.count() >= limit.max_parallel as usize
         });
-        !full && !self.paused.contains(&lane.workspace)
+        !full && !self.paused.contains(&lane.workspace) && !self.is_shut(lane) && !self.is_too_dear(lane)
     }
 }

@@ -41,6 +41,8 @@ fn submission(key: u64) -> Submission {
             base_ms: 1,
             max_ms: 1,
         },
+        session: None,
+        cost: 0,
     }
 }
 

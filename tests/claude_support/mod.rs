@@ -6,6 +6,7 @@
 )]
 
 pub mod alone;
+pub mod queued;
 pub mod stub;
 
 use std::path::PathBuf;

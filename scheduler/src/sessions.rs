@@ -8,31 +8,17 @@ use std::sync::Arc;
 
 use crate::{State, TaskKey};
 
-/// The tasks of one session; ended ones concern nobody.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Members {
-    pending: BTreeSet<TaskKey>,
-    active: BTreeSet<TaskKey>,
-}
-
-impl Members {
-    fn standing(&mut self, state: State) -> Option<&mut BTreeSet<TaskKey>> {
-        if state.is_pending() {
-            Some(&mut self.pending)
-        } else if state.is_active() {
-            Some(&mut self.active)
-        } else {
-            None
-        }
-    }
-}
-
 /// All sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     of: BTreeMap<TaskKey, Arc<str>>,
-    members: BTreeMap<Arc<str>, Members>,
+    /// Who waits in each session, and who runs in it; ended tasks concern nobody. One flat set
+    /// each, since most sessions have a single task, and a set for each would cost far more.
+    pending: BTreeSet<Member>,
+    active: BTreeSet<Member>,
 }
+
+type Member = (Arc<str>, TaskKey);
 
 impl Sessions {
     /// The session of this task.
@@ -50,28 +36,29 @@ impl Sessions {
 
     /// The task stands in this state now.
     pub(crate) fn put_in(&mut self, key: TaskKey, state: State) {
-        let Some(session) = self.of.get(&key).filter(|_| !state.is_end()) else {
-            return;
-        };
-        let members = self.members.entry(Arc::clone(session)).or_default();
-        if let Some(tasks) = members.standing(state) {
-            tasks.insert(key);
+        if let Some(session) = self.of.get(&key).cloned() {
+            if let Some(members) = self.members(state) {
+                members.insert((session, key));
+            }
         }
     }
 
     /// The opposite of `put_in`.
     pub(crate) fn take_out(&mut self, key: TaskKey, state: State) {
-        let Some(session) = self.of.get(&key) else {
-            return;
-        };
-        let Some(members) = self.members.get_mut(session) else {
-            return;
-        };
-        if let Some(tasks) = members.standing(state) {
-            tasks.remove(&key);
+        if let Some(session) = self.of.get(&key).cloned() {
+            if let Some(members) = self.members(state) {
+                members.remove(&(session, key));
+            }
         }
-        if *members == Members::default() {
-            self.members.remove(session);
+    }
+
+    fn members(&mut self, state: State) -> Option<&mut BTreeSet<Member>> {
+        if state.is_pending() {
+            Some(&mut self.pending)
+        } else if state.is_active() {
+            Some(&mut self.active)
+        } else {
+            None
         }
     }
 
@@ -82,18 +69,14 @@ impl Sessions {
 
     /// The other tasks that are active in this one's session.
     pub(crate) fn used_by(&self, key: TaskKey) -> impl Iterator<Item = TaskKey> + '_ {
-        let members = self.of(key).and_then(|session| self.members.get(session));
-        let active = members.into_iter().flat_map(|members| &members.active);
-        active.copied().filter(move |other| *other != key)
+        let session = self.of(key).into_iter();
+        let active = session.flat_map(|session| in_session(&self.active, session));
+        active.filter(move |other| *other != key)
     }
 
     /// The tasks that may have to wait while this session is in use.
-    pub(crate) fn pending(&self, session: &str) -> Vec<TaskKey> {
-        let members = self.members.get(session);
-        members
-            .into_iter()
-            .flat_map(|members| members.pending.iter().copied())
-            .collect()
+    pub(crate) fn pending(&self, session: &Arc<str>) -> Vec<TaskKey> {
+        in_session(&self.pending, session).collect()
     }
 
     /// Panics if the sessions are not those of these tasks, for `check_invariants`.
@@ -105,8 +88,15 @@ impl Sessions {
             again.set(key, self.of(key).cloned());
             again.put_in(key, state);
         }
-        assert_eq!(self.members, again.members, "who works in each session");
+        assert_eq!(self.pending, again.pending, "who waits in each session");
+        assert_eq!(self.active, again.active, "who runs in each session");
         let strays: Vec<&TaskKey> = self.of.keys().filter(|key| !known.contains(key)).collect();
         assert!(strays.is_empty(), "sessions of removed tasks: {strays:?}");
     }
+}
+
+fn in_session<'a>(members: &'a BTreeSet<Member>, session: &Arc<str>) -> impl Iterator<Item = TaskKey> + 'a {
+    let first = (Arc::clone(session), TaskKey(0));
+    let last = (Arc::clone(session), TaskKey(u64::MAX));
+    members.range(first..=last).map(|(_, key)| *key)
 }

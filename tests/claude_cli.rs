@@ -2,6 +2,7 @@
 //! is noticed here, then as a worker, from the command line to the processes.
 //!
 //! Ignored unless asked for: `.ci/run claude` fetches the CLI in the version that `.ci/claude-code/` pins.
+#![cfg(target_os = "linux")]
 
 mod claude_support;
 mod support;

@@ -5,7 +5,8 @@ use serde_json::{json, Value};
 
 use super::claude_support::alone::{self, run, Run};
 use super::claude_support::stub::{Reply, Usage};
-use super::claude_support::Account;
+use super::claude_support::{processes, Account};
+use super::support::wait_for;
 
 /// What most outcomes are read from.
 fn verdict(run: &Run) -> Value {
@@ -266,27 +267,157 @@ fn a_session_that_nobody_knows_is_told() {
     assert!(run.stub.requests().is_empty());
 }
 
+/// An interrupted run exits like a success. A result comes in most cases, and then it says what happened.
+fn assert_interrupted(run: &Run, said: &str, terminal_reason: &str) {
+    assert_eq!(run.exit_code, Some(0));
+    let last = run
+        .events_of("user", None)
+        .pop()
+        .expect("the CLI speaks for the user");
+    assert_eq!(last["message"]["content"][0]["text"], said);
+    for result in run.events_of("result", None) {
+        assert_eq!(
+            (
+                &result["subtype"],
+                &result["is_error"],
+                &result["terminal_reason"]
+            ),
+            (
+                &json!("error_during_execution"),
+                &json!(true),
+                &json!(terminal_reason)
+            )
+        );
+    }
+}
+
 #[test]
 #[ignore = "needs the Claude Code CLI: .ci/run claude"]
 fn an_interrupted_question_to_the_model_exits_like_a_success() {
     let running = alone::start(Account::Key, [Reply::hang()], &[]);
     running.stub().wait_for_requests(1);
     running.signal(Signal::INT);
+    assert_interrupted(
+        &running.finish(),
+        "[Request interrupted by user]",
+        "aborted_streaming",
+    );
+}
+
+#[test]
+#[ignore = "needs the Claude Code CLI: .ci/run claude"]
+fn an_interrupted_tool_exits_like_a_success_and_is_ended() {
+    let replies = [Reply::bash("python3 -c 'import time; time.sleep(1000)'")];
+    let running = alone::start(Account::Key, replies, &["--allowedTools", "Bash(python3 *)"]);
+    running.wait_for_tool("python3 -c import time");
+    running.signal(Signal::INT);
     let run = running.finish();
-    assert_eq!(run.exit_code, Some(0));
-    let said = &run.events_of("user", None)[0]["message"]["content"][0]["text"];
-    assert_eq!(*said, "[Request interrupted by user]");
-    // A result comes or not, depending on how long the question was open.
-    for result in run.events_of("result", None) {
-        assert_eq!(
-            (
-                &result["is_error"],
-                &result["stop_reason"],
-                &result["terminal_reason"]
-            ),
-            (&json!(true), &json!(null), &json!("aborted_streaming"))
-        );
-    }
+    assert_interrupted(
+        &run,
+        "[Request interrupted by user for tool use]",
+        "aborted_tools",
+    );
+    wait_for("the tool's end", || processes(&run.home).is_empty().then_some(()));
+}
+
+#[test]
+#[ignore = "needs the Claude Code CLI: .ci/run claude"]
+fn a_session_outlives_sigkill_but_its_last_words_may_be_lost() {
+    let replies = [Reply::bash("echo of-the-tool"), Reply::hang()];
+    let running = alone::start(Account::Key, replies, &[]);
+    running.stub().wait_for_requests(2);
+    running.signal(Signal::KILL);
+    let killed = running.finish();
+    assert_eq!(
+        (killed.exit_code, killed.events_of("result", None).len()),
+        (None, 0)
+    );
+    let session = killed.session_id().to_owned();
+    let resume = ["--resume", session.as_str()];
+    let run = alone::start_in(killed.home, Account::Key, [Reply::text("done")], &resume).finish();
+    assert_eq!(
+        verdict(&run),
+        json!([0, ["success", false, "end_turn", null, "completed"]])
+    );
+    // The prompt and the use of the tool are there; of its result, the model is told if nothing else is known.
+    let said = &run.stub.requests()[0].user_texts;
+    assert!(
+        said.len() == 3 && said[0].ends_with("do as scripted"),
+        "{said:#?}"
+    );
+    assert!(
+        said[1].contains("of-the-tool") || said[1].contains("outcome is unknown"),
+        "{said:#?}"
+    );
+}
+
+#[test]
+#[ignore = "needs the Claude Code CLI: .ci/run claude"]
+fn a_question_waits_for_its_answer() {
+    let mut running = alone::start_asking([Reply::bash("echo text > out.txt"), Reply::text("done")]);
+    let question = running.wait_for_question();
+    let request = &question["request"];
+    assert_eq!(
+        (
+            &request["subtype"],
+            &request["tool_name"],
+            &request["input"]["command"]
+        ),
+        (
+            &json!("can_use_tool"),
+            &json!("Bash"),
+            &json!("echo text > out.txt")
+        )
+    );
+    running.answer(
+        &question,
+        &json!({"behavior": "allow", "updatedInput": request["input"]}),
+    );
+    running.wait_for_event("the result", |event| event["type"] == "result");
+    let run = running.finish();
+    assert_eq!(
+        verdict(&run),
+        json!([0, ["success", false, "end_turn", null, "completed"]])
+    );
+    assert_eq!(run.result()["permission_denials"], json!([]));
+    assert!(run.home.path().join("project/out.txt").exists());
+}
+
+#[test]
+#[ignore = "needs the Claude Code CLI: .ci/run claude"]
+fn a_denied_question_tells_the_model_why() {
+    let mut running = alone::start_asking([Reply::bash("echo text > out.txt"), Reply::text("done")]);
+    let question = running.wait_for_question();
+    running.answer(
+        &question,
+        &json!({"behavior": "deny", "message": "not on a Sunday"}),
+    );
+    running.wait_for_event("the result", |event| event["type"] == "result");
+    let run = running.finish();
+    assert_eq!(
+        verdict(&run),
+        json!([0, ["success", false, "end_turn", null, "completed"]])
+    );
+    assert!(run.stub.requests()[1]
+        .last_user_text()
+        .contains("not on a Sunday"));
+    // The list does not tell who denied it: whoever answered has to know.
+    assert_eq!(run.result()["permission_denials"][0]["tool_name"], json!("Bash"));
+    assert!(!run.home.path().join("project/out.txt").exists());
+}
+
+#[test]
+#[ignore = "needs the Claude Code CLI: .ci/run claude"]
+fn an_input_that_is_closed_answers_an_open_question_with_no() {
+    let running = alone::start_asking([Reply::bash("echo text > out.txt"), Reply::text("done")]);
+    running.wait_for_question();
+    let run = running.finish();
+    assert_eq!(
+        verdict(&run),
+        json!([0, ["success", false, "end_turn", null, "completed"]])
+    );
+    assert_eq!(run.result()["permission_denials"][0]["tool_name"], json!("Bash"));
+    assert!(!run.home.path().join("project/out.txt").exists());
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::stub::Stub;
-use super::{binary, project, with_stub, Account, MARK};
-use crate::support::{shown, wait_for, Daemon, Home, DEADLINE, PROGRAM};
+use super::{binary, processes, project, with_stub, Account, Process, Sweeper};
+use crate::support::{shown, wait_for, Daemon, Home, DEADLINE};
 
 /// What a task can end as.
 pub const ENDS: [&str; 5] = ["succeeded", "failed", "cancelled", "skipped", "lost"];
@@ -22,13 +22,21 @@ pub struct Desk {
     /// The API that the CLI speaks to.
     pub stub: Stub,
     account: Account,
+    /// Comes after the home: its daemon would start again what is ended too early.
+    sweeper: Sweeper,
 }
 
 impl Desk {
     /// A desk with the usual profile, and these lines in it besides.
     pub fn new(stub: Stub, account: Account, profile: &str) -> Self {
         let home = Home::with_config(&config(profile));
-        Self { home, stub, account }
+        let sweeper = Sweeper::of(&home);
+        Self {
+            home,
+            stub,
+            account,
+            sweeper,
+        }
     }
 
     /// One with a key of the API.
@@ -148,31 +156,9 @@ impl Desk {
         lines.collect()
     }
 
-    /// Processes of the CLI and its tools: their command lines by their ids.
-    pub fn processes(&self) -> Vec<(i32, String)> {
-        let mark = format!("{MARK}={}", self.home.path().display());
-        let all = fs::read_dir("/proc").expect("the kernel's files of processes");
-        let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-        let read = |pid: i32, file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        let is_marked = |pid: &i32| {
-            read(*pid, "environ")
-                .split(|byte| *byte == 0)
-                .any(|one| one == mark.as_bytes())
-        };
-        let line = |pid| String::from_utf8_lossy(&read(pid, "cmdline")).replace('\0', " ");
-        pids.filter(is_marked)
-            .map(|pid| (pid, line(pid)))
-            .filter(|(_, line)| !line.starts_with(PROGRAM))
-            .collect()
-    }
-
-    /// The environment of a process.
-    pub fn environment(&self, pid: i32) -> Vec<String> {
-        let bytes = fs::read(format!("/proc/{pid}/environ")).expect("it runs");
-        let variables = bytes.split(|byte| *byte == 0);
-        variables
-            .map(|one| String::from_utf8_lossy(one).into_owned())
-            .collect()
+    /// Processes of the CLI and its tools.
+    pub fn processes(&self) -> Vec<Process> {
+        processes(&self.home)
     }
 
     /// What a task's attempts printed, for a test that fails.

@@ -137,12 +137,9 @@ fn the_callers_own_session_is_not_handed_on() {
     desk.stub.wait_for_requests(1);
     let processes = desk.processes();
     assert!(!processes.is_empty());
-    for (pid, line) in processes {
-        let environment = desk.environment(pid);
-        let found = environment
-            .iter()
-            .find(|variable| variable.starts_with("CLAUDECODE="));
-        assert_eq!(found, None, "{line}");
+    for process in processes {
+        let is_it = |variable: &String| variable.starts_with("CLAUDECODE=");
+        assert!(!process.environment.iter().any(is_it), "{process:?}");
     }
     desk.stub.release("go");
     desk.wait_success(&id);
@@ -187,7 +184,7 @@ fn a_tool_is_allowed_by_the_profile_or_for_one_task() {
     wait_for("the sleeper", || {
         desk.processes()
             .into_iter()
-            .find(|(_, line)| line.contains("time.sleep"))
+            .find(|process| process.line.contains("python3 -c import time"))
     });
     desk.ok(&["cancel", &id]);
     desk.wait_state(&id, &["cancelled"]);
@@ -301,7 +298,7 @@ fn a_cancelled_task_leaves_no_process() {
     wait_for("the tool", || {
         desk.processes()
             .into_iter()
-            .find(|(_, line)| line.contains("time.sleep"))
+            .find(|process| process.line.contains("python3 -c import time"))
     });
     assert!(desk.processes().len() >= 2, "the CLI and its tool");
     desk.ok(&["cancel", &id]);

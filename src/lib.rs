@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod engine;
 pub mod executor;
 pub mod journal;
+pub mod listener;
 pub mod logging;
 mod platform;
 pub mod protocol;

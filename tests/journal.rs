@@ -112,6 +112,8 @@ fn image(key: u64) -> Record {
         },
         spec: spec(key),
         attempts: vec![AttemptImage {
+            session: None,
+            claude: None,
             attempt: 1,
             started_at: Tick(1),
             ended_at: Some(Tick(2)),
@@ -161,6 +163,7 @@ fn log() -> Vec<Record> {
             exit: Some(Box::new(exit())),
             outcome: "timeout".into(),
             message: None,
+            claude: None,
             at: Tick(9),
         },
         Record::Respecified {

@@ -22,9 +22,10 @@ use tokio::sync::{mpsc, watch};
 use self::lock::{Lock, LockError};
 use self::server::{Reload, Settings};
 use crate::config::{ensure_private_dir, Config, ConfigError, Loaded, Paths};
-use crate::engine::{self, Command, Engine, Parts};
+use crate::engine::{self, Command, Engine, Inputs, Parts};
 use crate::executor::{ExecutorOptions, ProcessExecutor};
 use crate::journal::{self, JournalError};
+use crate::listener::{Heard, Listener};
 use crate::logging::{self, Destination, LogError};
 use crate::protocol::{DaemonInfo, ErrorAnswer, ErrorCode};
 
@@ -216,14 +217,20 @@ fn serve(
 ) -> Result<(), DaemonError> {
     let (commands_tx, commands_rx) = mpsc::channel(engine::COMMANDS_MAX);
     let (reports_tx, reports_rx) = mpsc::channel(engine::REPORTS_MAX);
+    let (heard_tx, heard_rx) = mpsc::channel(crate::listener::HEARD_MAX);
     let settings = Settings::from_config(&loaded.config);
-    let parts = parts(options, loaded, reports_tx)?;
+    let parts = parts(options, loaded, reports_tx, heard_tx)?;
+    let inputs = Inputs {
+        commands: commands_rx,
+        reports: reports_rx,
+        heard: heard_rx,
+    };
     raise_file_limit();
     let (ended_tx, ended_rx) = watch::channel(false);
     let engine = std::thread::Builder::new().name("engine".to_owned());
     let engine = engine
         .spawn(move || {
-            let ended = run_engine(Engine::new(parts, commands_rx, reports_rx));
+            let ended = run_engine(Engine::new(parts, inputs));
             // The server may have ended first.
             let _ = ended_tx.send(true);
             ended
@@ -257,6 +264,7 @@ fn parts(
     options: &DaemonOptions,
     loaded: Loaded,
     reports: mpsc::Sender<crate::executor::Report>,
+    heard: mpsc::Sender<Heard>,
 ) -> Result<Parts, DaemonError> {
     let paths = &options.paths;
     let executor = ExecutorOptions {
@@ -275,6 +283,7 @@ fn parts(
         journal,
         recovered,
         executor: Box::new(executor),
+        listener: Listener::start(heard).map_err(DaemonError::io("the listener's thread"))?,
         tasks_folder: paths.data.join("tasks"),
         status_file: paths.status_file.clone(),
         environment: own_environment(),

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{Backoff, Dependency, Lane, Submission, TaskKey, Tick};
 
+use super::costs::micros;
 use super::environments::Variables;
 use super::errors;
 use super::hash::StableHash;
+use super::sessions::{resolved, Origin};
 use super::store::{IdUse, Store};
 use crate::config::Config;
 use crate::journal::{EnvHash, Record, Spec};
@@ -60,6 +62,8 @@ impl Environment {
 
 /// What the checks of a task have found out.
 pub(super) struct Checks {
+    origin: Origin,
+    cost: u64,
     worker: Arc<str>,
     after: Vec<Dependency>,
     cwd: Arc<str>,
@@ -85,15 +89,20 @@ impl Acceptor<'_> {
             return Ok(Accepted::Repeat(repeat));
         }
         let Checks {
+            origin,
+            cost,
             worker,
-            after,
+            mut after,
             cwd,
             variables,
         } = self.check(&task)?;
+        after.extend(origin.after);
         // Nothing below can fail: what it adds to the store is journaled for certain.
         let (env, environment) = self.store_environment(variables);
         let (key, name) = self.identify(&task.id);
-        let submission = Box::new(self.submission(key, &task, worker, after));
+        let mut submission = Box::new(self.submission(key, &task, worker, after));
+        submission.session.clone_from(&origin.session);
+        submission.cost = cost;
         let spec = Box::new(Spec {
             name,
             command: task.command.map(String::into_boxed_str),
@@ -103,7 +112,9 @@ impl Acceptor<'_> {
             label: task.label.map(|label| self.store.intern(&label)),
             timeout_ms: task.timeout_ms.filter(|ms| *ms > 0),
             stdin: task.stdin.map(String::into_boxed_str),
-            claude: task.claude,
+            claude: task
+                .claude
+                .map(|options| resolved(options, origin.session.as_deref())),
             content,
         });
         Ok(Accepted::New {
@@ -120,7 +131,12 @@ impl Acceptor<'_> {
         let cwd = self.cwd(task)?;
         let variables = self.variables(task)?;
         self.check_program(task, &worker, &cwd, &variables)?;
+        let origin = self.origin(task)?;
+        let options = self.profiles.claude_options(&worker, task.claude.as_deref());
+        let cost = options.and_then(|options| options.max_budget_usd);
         Ok(Checks {
+            origin,
+            cost: cost.map_or(0, micros),
             worker,
             after,
             cwd,
@@ -163,7 +179,14 @@ impl Acceptor<'_> {
 
     fn cwd(&mut self, task: &TaskQueue) -> Result<Arc<str>, ErrorAnswer> {
         let home = self.own_environment.get("HOME").map_or("/", String::as_str);
-        let cwd = task.cwd.as_deref().unwrap_or(home);
+        let continued = task
+            .claude
+            .as_deref()
+            .and_then(|options| options.continue_from.as_deref());
+        let continued = continued.and_then(|id| self.store.get(self.store.find(id)?));
+        // A session is at home in the folder that it began in.
+        let there = continued.map(|entry| Arc::clone(&entry.spec.cwd));
+        let cwd = task.cwd.as_deref().or(there.as_deref()).unwrap_or(home);
         if !self.checked.folders.contains(cwd) {
             if !Path::new(cwd).is_dir() {
                 return Err(errors::missing_cwd(cwd));

@@ -132,6 +132,9 @@ impl Engine {
                 return Ok(Answer::Changed(Changed::default()));
             }
         }
+        if retry.fresh {
+            self.begin_anew(now, &ids, batch)?;
+        }
         self.each(now, &ids, batch, |state, key| {
             if state.is_end() {
                 Ok(Input::Revive(key))
@@ -139,6 +142,39 @@ impl Engine {
                 Err("over")
             }
         })
+    }
+
+    /// Tasks that are over, all of them, give up the sessions of their last attempts.
+    fn begin_anew(&mut self, now: Tick, ids: &[String], batch: &mut Batch) -> Result<(), ErrorAnswer> {
+        let keys = self.find_all(ids)?;
+        let over = |key: &TaskKey| self.scheduler.state(*key).is_some_and(State::is_end);
+        if keys.iter().all(over) {
+            for key in keys {
+                let origin = self.origin(key);
+                self.feed(now, Input::Claim(key, origin), batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a profile go on that is held after a failed login.
+    pub(super) fn resume_worker(&mut self, now: Tick, worker: &str, batch: &mut Batch) -> Answered {
+        if self.profiles.get(worker).is_none() {
+            return Err(errors::unknown_worker(worker, self.profiles.names()));
+        }
+        let account = self.accounts.of(worker).map(str::to_owned);
+        let released = account.filter(|account| self.accounts.release(account));
+        let Some(account) = released else {
+            return Err(ErrorAnswer {
+                code: ErrorCode::WrongState,
+                message: format!("worker '{worker}' is not held"),
+                hint:
+                    "only a failed login holds a worker; `wezterm-parallel explain ID` says why a task waits"
+                        .to_owned(),
+            });
+        };
+        self.set_gates(now, &account, batch);
+        Ok(Answer::Changed(Changed::default()))
     }
 
     pub(super) fn pause_or_resume(
@@ -149,14 +185,20 @@ impl Engine {
         batch: &mut Batch,
     ) -> Answered {
         if !ids.ids.is_empty() {
-            return self.each(now, &ids.ids, batch, |state, key| match (pause, state) {
+            let answer = self.each(now, &ids.ids, batch, |state, key| match (pause, state) {
                 (true, State::Running) => Ok(Input::Suspend(key)),
                 (true, state) if !state.is_active() && !state.is_end() => Ok(Input::Hold(key)),
                 (false, State::Paused) => Ok(Input::Continue(key)),
                 (false, State::Held) => Ok(Input::Release(key)),
                 (true, _) => Err("running or waiting for its turn"),
                 (false, _) => Err("paused or held"),
-            });
+            })?;
+            if !pause {
+                for key in self.find_all(&ids.ids)? {
+                    self.ask_again(now, key, batch);
+                }
+            }
+            return Ok(answer);
         }
         let workspace = ids.workspace.map(|name| self.store.intern(&name));
         batch.records.push(Record::Paused {

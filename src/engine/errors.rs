@@ -56,6 +56,14 @@ pub(super) fn unknown_worker<'a>(name: &str, known: impl Iterator<Item = &'a str
     )
 }
 
+pub(super) fn no_session(id: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::WrongState,
+        format!("task '{id}' has no session to continue: it never ran one"),
+        "`retry` it, or name another task or a session by `resume`",
+    )
+}
+
 pub(super) fn missing_cwd(cwd: &str) -> ErrorAnswer {
     error(
         ErrorCode::MissingCwd,

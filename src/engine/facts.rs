@@ -4,7 +4,7 @@ use wezterm_parallel_scheduler::{Change, TaskKey, Tick};
 
 use super::store::Store;
 use crate::executor::Exit;
-use crate::journal::AttemptImage;
+use crate::journal::{AttemptImage, ClaudeFacts};
 
 /// A task's change, seen from the store.
 pub(super) fn change(store: &mut Store, at: Tick, key: TaskKey, change: &Change) {
@@ -19,21 +19,29 @@ pub(super) fn change(store: &mut Store, at: Tick, key: TaskKey, change: &Change)
                     outcome: None,
                     message: None,
                     exit: None,
+                    session: None,
+                    claude: None,
                 });
             }
         }
         Change::Ended { .. } => store.mark_ended(key, at),
         Change::Revived => store.mark_active(key),
+        // A claim of a running attempt is what it runs; one after its end is for the next.
+        Change::Claimed(session) => {
+            let attempt = store.get_mut(key).and_then(|entry| entry.attempts.last_mut());
+            if let Some(attempt) = attempt.filter(|attempt| attempt.outcome.is_none()) {
+                attempt.session.clone_from(session);
+            }
+        }
         Change::StopRequested
+        | Change::Asked
+        | Change::Answered
         | Change::Suspended
         | Change::Continued
         | Change::Requeued { .. }
         | Change::Held
         | Change::Released
-        | Change::Edited(_)
-        | Change::Asked
-        | Change::Answered
-        | Change::Claimed(_) => {}
+        | Change::Edited(_) => {}
     }
 }
 
@@ -43,6 +51,7 @@ pub(super) struct Outcome {
     pub(super) exit: Option<Box<Exit>>,
     pub(super) outcome: Box<str>,
     pub(super) message: Option<Box<str>>,
+    pub(super) claude: Option<Box<ClaudeFacts>>,
     pub(super) at: Tick,
 }
 
@@ -60,5 +69,6 @@ pub(super) fn outcome(store: &mut Store, key: TaskKey, told: Outcome) {
         attempt.exit = told.exit;
         attempt.outcome = Some(told.outcome);
         attempt.message = told.message;
+        attempt.claude = told.claude;
     }
 }

@@ -7,18 +7,25 @@
 //! never waits for a child process.
 
 mod accept;
+mod accounts;
 mod batch;
+mod budget;
 mod changes;
+mod claude;
 mod clock;
+mod costs;
 mod environments;
 mod errors;
 mod facts;
 mod hash;
 mod numbers;
+mod parts;
 mod perform;
+mod questions;
 mod recover;
 mod reports;
 mod requests;
+mod sessions;
 mod status_file;
 mod store;
 mod upkeep;
@@ -28,24 +35,29 @@ mod watchers;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use wezterm_parallel_scheduler::{Input, Limit, LimitScope, Limits, Scheduler, TaskKey, Tick};
+use tokio::sync::mpsc;
+use wezterm_parallel_scheduler::{Input, Scheduler, TaskKey, Tick};
 
 use self::accept::Checked;
+use self::accounts::Accounts;
 use self::batch::{Batch, Reply};
 use self::clock::Clock;
 use self::environments::Variables;
+use self::parts::limits;
+use self::questions::Questions;
 use self::status_file::StatusFile;
 use self::store::Store;
 use self::upkeep::Upkeep;
 use self::views::Views;
 use self::watchers::Watchers;
 use crate::config::Config;
-use crate::executor::{Executor, Report};
+use crate::executor::{AttemptId, Executor, Report};
 use crate::journal::Journal;
-use crate::protocol::{Answer, DaemonInfo, ErrorAnswer, Event, Message, Subscribe};
-use crate::worker::Profiles;
+use crate::listener::{Heard, Listener};
+use crate::protocol::DaemonInfo;
+use crate::worker::{Profiles, Session};
 
+pub use self::parts::{Command, Inputs, Parts};
 pub use self::recover::recover;
 
 /// Callers wait for the answer anyway: a deep queue would only hide a slow engine.
@@ -63,53 +75,6 @@ const JOURNAL_GATE: &str = "journal";
 /// The gate that is closed while the daemon is ending.
 const SHUTDOWN_GATE: &str = "shutdown";
 
-/// What the server and the signals ask of the engine.
-#[derive(Debug)]
-pub enum Command {
-    /// The lines that one connection sent together, each decoded or refused already.
-    Ask {
-        /// In the order in which they came.
-        messages: Vec<Result<Message, ErrorAnswer>>,
-        /// One answer for each.
-        reply: oneshot::Sender<Vec<Answer>>,
-    },
-    /// A connection wants events.
-    Subscribe {
-        /// Which.
-        wanted: Subscribe,
-        /// Where they go; when it is full, events are dropped and counted.
-        events: mpsc::Sender<Event>,
-        /// The tasks as they stand at the first event.
-        reply: oneshot::Sender<Answer>,
-    },
-    /// A new config; warnings that came with it.
-    Reload(Box<Config>, Vec<String>),
-    /// A config that could not be read: the old one stays.
-    ReloadFailed(String),
-    /// End now; workers go on.
-    End,
-}
-
-/// What the engine is made of; everything that touches the outside comes in here.
-pub struct Parts {
-    /// The config in force.
-    pub config: Config,
-    /// The journal, loaded.
-    pub journal: Journal,
-    /// What was loaded from it.
-    pub recovered: recover::Recovered,
-    /// Runs attempts.
-    pub executor: Box<dyn Executor>,
-    /// `tasks/` in the data folder.
-    pub tasks_folder: PathBuf,
-    /// `status.json`.
-    pub status_file: PathBuf,
-    /// The daemon's own environment: what a task gets that brings none.
-    pub environment: std::collections::BTreeMap<String, String>,
-    /// Who we are.
-    pub info: DaemonInfo,
-}
-
 /// The engine.
 pub struct Engine {
     config: Config,
@@ -119,6 +84,14 @@ pub struct Engine {
     store: Store,
     journal: Journal,
     executor: Box<dyn Executor>,
+    listener: Listener,
+    accounts: Accounts,
+    /// What workers ask, while they wait.
+    questions: Questions,
+    /// The sessions of attempts that are about to start.
+    sessions: std::collections::HashMap<AttemptId, Session>,
+    /// When budgets of a day begin anew.
+    next_day: Option<Tick>,
     watchers: Watchers,
     status_file: StatusFile,
     upkeep: Upkeep,
@@ -129,6 +102,7 @@ pub struct Engine {
     lasting_warnings: Vec<String>,
     commands: mpsc::Receiver<Command>,
     reports: mpsc::Receiver<Report>,
+    heard: mpsc::Receiver<Heard>,
     /// Reports of our own making (a launch that failed): taken in before anything else.
     own_reports: Vec<Report>,
     /// Records that could not be written, in order; they come before any newer one.
@@ -154,18 +128,25 @@ enum Ending {
 enum Happened {
     Asked(Command),
     Reported(Report),
+    Heard(Heard),
     TimePassed,
 }
 
 impl Engine {
     /// Puts the parts together. Nothing runs before [`Engine::run`].
     #[must_use]
-    pub fn new(parts: Parts, commands: mpsc::Receiver<Command>, reports: mpsc::Receiver<Report>) -> Self {
+    pub fn new(parts: Parts, inputs: Inputs) -> Self {
+        let Inputs {
+            commands,
+            reports,
+            heard,
+        } = inputs;
         let Parts {
             config,
             journal,
             recovered,
             executor,
+            listener,
             tasks_folder,
             status_file,
             environment,
@@ -175,6 +156,7 @@ impl Engine {
             scheduler,
             store,
             newest,
+            accounts,
             ..
         } = recovered;
         Self {
@@ -183,6 +165,11 @@ impl Engine {
             upkeep: Upkeep::new(&config, tasks_folder.clone()),
             status_file: StatusFile::new(status_file),
             watchers: Watchers::default(),
+            listener,
+            accounts,
+            questions: Questions::new(),
+            sessions: std::collections::HashMap::new(),
+            next_day: None,
             own_reports: Vec::new(),
             unwritten: Vec::new(),
             unwritten_removals: Vec::new(),
@@ -200,6 +187,7 @@ impl Engine {
             info,
             commands,
             reports,
+            heard,
         }
     }
 
@@ -218,6 +206,7 @@ impl Engine {
     fn open_the_pool(&mut self) {
         let now = self.clock.now();
         let mut batch = Batch::default();
+        self.configure_claude(now, &mut batch);
         let limits = limits(&self.config);
         self.feed(now, Input::SetLimits(limits), &mut batch);
         self.commit(now, &mut batch);
@@ -240,6 +229,7 @@ impl Engine {
             round.push(tokio::select! {
                 biased;
                 Some(report) = self.reports.recv() => Happened::Reported(report),
+                Some(heard) = self.heard.recv() => Happened::Heard(heard),
                 command = self.commands.recv() => Happened::Asked(command.unwrap_or(Command::End)),
                 () = tokio::time::sleep(pause) => Happened::TimePassed,
             });
@@ -247,6 +237,8 @@ impl Engine {
         while round.len() < ROUND_MAX {
             if let Ok(report) = self.reports.try_recv() {
                 round.push(Happened::Reported(report));
+            } else if let Ok(heard) = self.heard.try_recv() {
+                round.push(Happened::Heard(heard));
             } else if let Ok(command) = self.commands.try_recv() {
                 round.push(Happened::Asked(command));
             } else {
@@ -262,10 +254,9 @@ impl Engine {
             return Duration::ZERO;
         }
         let now = self.clock.now();
-        let timer = self
-            .scheduler
-            .next_wake()
-            .map(|wake| Duration::from_millis(wake.ms_since(now)));
+        let wakes = [self.scheduler.next_wake(), self.accounts.due(), self.next_day];
+        let wake = wakes.into_iter().flatten().min();
+        let timer = wake.map(|wake| Duration::from_millis(wake.ms_since(now)));
         let retry = self.journal_failing.is_some().then_some(JOURNAL_RETRY);
         let status = self.status_file.due_in(now);
         let removal = self.upkeep.removal_due_in();
@@ -286,9 +277,11 @@ impl Engine {
             match happened {
                 Happened::Asked(command) => self.obey(now, command, &mut checked, &mut batch),
                 Happened::Reported(report) => self.take_report(now, report, &mut batch),
+                Happened::Heard(heard) => self.take_heard(now, heard, &mut batch),
                 Happened::TimePassed => {}
             }
         }
+        self.pass_time(now, &mut batch);
         self.feed(now, Input::Tick, &mut batch);
         self.retain(now, &mut batch);
         self.commit(now, &mut batch);
@@ -334,6 +327,7 @@ impl Engine {
         self.upkeep.configure(&config);
         let limits = limits(&config);
         self.config = config;
+        self.configure_claude(now, batch);
         self.feed(now, Input::SetLimits(limits), batch);
     }
 
@@ -347,30 +341,12 @@ impl Engine {
             scheduler: &self.scheduler,
             store: &self.store,
             tasks_folder: &self.tasks_folder,
+            questions: &self.questions,
         }
     }
 }
 
-/// The scheduler's limits as the config has them.
-fn limits(config: &Config) -> Limits {
-    let workers = config.workers.iter().filter_map(|(name, worker)| {
-        worker.max_parallel.map(|max_parallel| Limit {
-            scope: LimitScope::Worker(name.as_str().into()),
-            max_parallel,
-        })
-    });
-    let workspaces = config.limits.workspaces.iter().map(|(name, max_parallel)| Limit {
-        scope: LimitScope::Workspace(name.as_str().into()),
-        max_parallel: *max_parallel,
-    });
-    Limits {
-        slots: config.pool.slots.count(),
-        aging_step_ms: u64::try_from(config.scheduler.aging_step.as_millis()).unwrap_or(u64::MAX),
-        lanes: workers.chain(workspaces).collect(),
-        jitter_seed: config.scheduler.jitter_seed,
-        lend: 0,
-    }
-}
-
+#[cfg(test)]
+mod claude_tests;
 #[cfg(test)]
 mod tests;

@@ -6,13 +6,16 @@ use wezterm_parallel_scheduler::{Gate, Input, TaskKey, Tick};
 
 use super::batch::{Batch, Control, Reply};
 use super::{Engine, JOURNAL_GATE};
-use crate::config::parse_signal;
+use crate::config::parse_signals;
 use crate::executor::{AttemptId, Executor, Exit, Found, Launch, Report, StopPlan};
 use crate::journal::Record;
 use crate::worker::{attempt_folder, Job, Verdict};
 
 /// SIGKILL follows the first signal after this long, unless the profile says otherwise.
 const STOP_GRACE_MS: u64 = 10_000;
+
+/// What a start needs, and when its task was submitted; or why it cannot be made.
+type Prepared = Result<(Launch, Tick), String>;
 
 impl Engine {
     /// Writes the round's records and waits for the disk. If that fails, the round's submissions
@@ -45,16 +48,27 @@ impl Engine {
         let promised = |id: &AttemptId| batch.submitted.contains(&id.key);
         let (late, early): (Vec<AttemptId>, Vec<AttemptId>) =
             batch.starts.iter().partition(|id| promised(id));
-        let launches: Vec<(AttemptId, Option<(Launch, Tick)>)> =
-            early.into_iter().map(|id| (id, self.launch(id))).collect();
+        let launches: Vec<(AttemptId, Prepared)> = early.iter().map(|id| (*id, self.launch(*id))).collect();
         let (starts, executor, reports) = (&mut batch.starts, &mut self.executor, &mut self.own_reports);
         let now = self.clock.now();
-        self.journal.commit_with(records, || {
+        let mut began = false;
+        let written = self.journal.commit_with(records, || {
             *starts = late;
+            began = true;
             for (id, launch) in launches {
                 reports.extend(start(executor.as_mut(), now, id, launch));
             }
-        })
+        });
+        if began {
+            early.into_iter().for_each(|id| self.started(id));
+        }
+        written
+    }
+
+    /// A start has been made: its session is on its way, and what it says is listened to.
+    fn started(&mut self, id: AttemptId) {
+        self.sessions.remove(&id);
+        self.listen_again(id);
     }
 
     fn journal_works(&mut self, now: Tick, batch: &mut Batch) {
@@ -102,7 +116,8 @@ impl Engine {
     /// A start that was decided and not made.
     fn undo_start(&mut self, now: Tick, id: AttemptId, why: &str, undone: &mut Batch) {
         let verdict = Verdict::not_started(format!("the journal could not be written: {why}"));
-        self.record_outcome(now, id, None, &verdict, undone);
+        self.record_outcome(now, id, None, &verdict, None, undone);
+        self.unclaim(now, id, undone);
         let AttemptId { key, attempt } = id;
         let not_before = None;
         self.feed(
@@ -136,6 +151,7 @@ impl Engine {
             let launch = self.launch(id);
             let report = start(self.executor.as_mut(), self.clock.now(), id, launch);
             self.own_reports.extend(report);
+            self.started(id);
         }
         // After the starts: a task can be queued and cancelled in one round.
         for control in batch.controls {
@@ -189,14 +205,16 @@ impl Engine {
         }
     }
 
-    /// All that the shim needs, and when the task was submitted; `None` if something that the task was queued with is gone.
-    fn launch(&self, id: AttemptId) -> Option<(Launch, Tick)> {
-        let task = self.scheduler.task(id.key)?;
-        let spec = &self.store.get(id.key)?.spec;
+    /// All that the shim needs, and when the task was submitted; or why the task cannot be started any more.
+    fn launch(&self, id: AttemptId) -> Prepared {
+        let task = self.scheduler.task(id.key).ok_or("the task is gone")?;
+        let spec = &self.store.get(id.key).ok_or("the task is gone")?.spec;
         let worker = &task.submission.lane.worker;
-        let profile = self.profiles.get(worker)?;
-        let settings = self.profiles.config(worker)?;
-        let mut env = (*self.store.environments.get(spec.env)?).clone();
+        let profile = self.profiles.get(worker).zip(self.profiles.config(worker));
+        let (profile, settings) = profile
+            .ok_or("its worker profile is not in the config any more: add it again, then retry the task")?;
+        let env = self.store.environments.get(spec.env);
+        let mut env = (*env.ok_or("its environment is gone")?).clone();
         env.extend(
             settings
                 .env
@@ -210,9 +228,15 @@ impl Engine {
             cwd: spec.cwd.as_ref().as_ref(),
             path: env.get("PATH").map(String::as_str),
             claude: spec.claude.as_deref(),
-            session: None,
-            budget_usd: None,
+            session: self.sessions.get(&id),
+            budget_usd: self.budget_of(id.key),
         });
+        if self.is_claude(worker) && !self.sessions.contains_key(&id) {
+            return Err("the task whose session it was to continue has none".to_owned());
+        }
+        for name in prepared.unset {
+            env.remove(*name);
+        }
         let timeout = settings
             .timeout
             .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
@@ -222,52 +246,49 @@ impl Engine {
             argv: prepared.argv,
             cwd: spec.cwd.as_ref().into(),
             stdin: prepared.stdin,
-            stdin_open: false,
+            stdin_open: prepared.stdin_open,
             separate_stderr: prepared.separate_stderr,
             timeout_ms: spec.timeout_ms.or(timeout),
             stop: self.stop_plan(id.key),
             output_cap_bytes: self.config.output.cap_bytes.0,
             env,
         };
-        Some((launch, task.submission.submitted_at))
+        Ok((launch, task.submission.submitted_at))
     }
 
     /// How a task's tree is stopped, by its profile.
     pub(super) fn stop_plan(&self, key: TaskKey) -> StopPlan {
         let task = self.scheduler.task(key);
         let settings = task.and_then(|task| self.profiles.config(&task.submission.lane.worker).cloned());
-        let signal = settings
+        let signals = settings
             .as_ref()
             .and_then(|settings| settings.stop_signal.as_deref())
-            .and_then(parse_signal);
+            .and_then(parse_signals);
+        let (signal, then) = signals.unwrap_or((rustix::process::Signal::TERM.as_raw(), None));
         let grace = settings.and_then(|settings| settings.stop_grace);
         StopPlan {
-            signal: signal.unwrap_or_else(|| parse_signal("TERM").expect("every system has TERM")),
+            signal,
+            then,
             grace_ms: grace.map_or(STOP_GRACE_MS, |grace| {
                 u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)
             }),
-            then: None,
         }
     }
 }
 
 /// Starts an attempt; a report if that failed.
-fn start(
-    executor: &mut dyn Executor,
-    now: Tick,
-    id: AttemptId,
-    prepared: Option<(Launch, Tick)>,
-) -> Option<Report> {
-    let Some((launch, submitted_at)) = prepared else {
-        let why =
-            "its worker profile is not in the config any more: add it again, then retry the task".to_owned();
-        let exit = Exit {
-            spawn_error: Some(why),
-            started_at_ms: now.0,
-            ended_at_ms: now.0,
-            ..Exit::default()
-        };
-        return Some(Report::Ended(id, exit));
+fn start(executor: &mut dyn Executor, now: Tick, id: AttemptId, prepared: Prepared) -> Option<Report> {
+    let (launch, submitted_at) = match prepared {
+        Ok(prepared) => prepared,
+        Err(why) => {
+            let exit = Exit {
+                spawn_error: Some(why),
+                started_at_ms: now.0,
+                ended_at_ms: now.0,
+                ..Exit::default()
+            };
+            return Some(Report::Ended(id, exit));
+        }
     };
     tracing::debug!(task = id.key.0, attempt = id.attempt, "start");
     if let Some(report) = found(executor, id, &launch, submitted_at) {
@@ -322,6 +343,8 @@ fn record_key(record: &Record) -> Option<TaskKey> {
         Record::Environment { .. }
         | Record::Reserved { .. }
         | Record::Paused { .. }
+        | Record::Spent(_)
+        | Record::Account { .. }
         | Record::Removed { .. }
         | Record::State { .. } => None,
     }

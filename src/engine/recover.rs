@@ -5,6 +5,7 @@ use std::path::Path;
 
 use wezterm_parallel_scheduler::{Limits, Scheduler, TaskKey, Tick};
 
+use super::accounts::Accounts;
 use super::facts::{self, Outcome};
 use super::store::Store;
 use crate::journal::{Journal, JournalError, Options, Record, TaskImage};
@@ -14,6 +15,7 @@ pub struct Recovered {
     pub(super) scheduler: Scheduler,
     pub(super) store: Store,
     pub(super) newest: Tick,
+    pub(super) accounts: Accounts,
     /// Tasks that records speak of though nothing introduced them; harmless if they were removed later.
     strangers: BTreeSet<TaskKey>,
     warnings: Vec<String>,
@@ -62,6 +64,7 @@ impl Recovered {
             scheduler: Scheduler::new(limits),
             store: Store::default(),
             newest: Tick::default(),
+            accounts: Accounts::default(),
             strangers: BTreeSet::new(),
             warnings: Vec::new(),
         }
@@ -97,6 +100,7 @@ impl Recovered {
                 exit,
                 outcome,
                 message,
+                claude,
                 at,
             } => {
                 facts::outcome(
@@ -107,6 +111,7 @@ impl Recovered {
                         exit,
                         outcome,
                         message,
+                        claude,
                         at,
                     },
                 );
@@ -115,6 +120,8 @@ impl Recovered {
             Record::Environment { hash, variables } => self.store.environments.restore(hash, variables),
             Record::Reserved { first, last } => self.store.numbers.reserve(first, last),
             Record::Paused { workspace, paused } => self.scheduler.replay_pause(workspace, paused),
+            Record::Spent(spent) => self.store.costs.add(*spent),
+            Record::Account { name, image } => self.accounts.restore(name, image),
             Record::Removed { keys, spent } => {
                 self.forget(&keys);
                 self.store.restore_spent(spent);

@@ -6,7 +6,8 @@ use super::batch::{Batch, Control};
 use super::facts::{self, Outcome};
 use super::Engine;
 use crate::executor::{AttemptId, Exit, Found, Report};
-use crate::journal::Record;
+use crate::journal::{ClaudeFacts, Record};
+use crate::listener::Ending;
 use crate::worker::{attempt_folder, judge_exit, Verdict};
 
 /// An attempt that could not be launched is tried again this much later, doubled each time …
@@ -17,6 +18,18 @@ const LAUNCH_DOUBLINGS_MAX: usize = 6;
 impl Engine {
     /// Takes in what became of an attempt.
     pub(super) fn take_report(&mut self, now: Tick, report: Report, batch: &mut Batch) {
+        let (id, ending) = match &report {
+            Report::Ended(id, exit) if exit.spawn_error.is_none() => {
+                (*id, Some(Ending::Exited(Box::new(exit.clone()))))
+            }
+            Report::Lost(id, why) => (*id, Some(Ending::Lost(why.clone()))),
+            Report::Ended(id, _) | Report::NotStarted(id, _) => (*id, None),
+        };
+        if let Some(ending) = ending.filter(|_| self.runs_claude(id) && self.awaits(id)) {
+            // Its output says more than its exit, and is read elsewhere.
+            let folder = self.folder_of(id);
+            return self.listener.conclude(id, folder, ending);
+        }
         let (id, exit, verdict) = match report {
             Report::Ended(id, exit) => {
                 let verdict = self.judge(id, &exit);
@@ -34,14 +47,15 @@ impl Engine {
             return;
         }
         self.stop_plans.remove(&id.key);
-        self.record_outcome(now, id, exit, &verdict, batch);
+        self.record_outcome(now, id, exit, &verdict, None, batch);
+        self.unclaim(now, id, batch);
         let input = self.verdict_input(now, id, &verdict);
         self.feed(now, input, batch);
     }
 
     /// Whether this attempt is the one whose end is awaited. The scheduler knows: the outcome alone
     /// may have been read from a commit that a power loss cut in two.
-    fn awaits(&self, id: AttemptId) -> bool {
+    pub(super) fn awaits(&self, id: AttemptId) -> bool {
         let task = self.scheduler.task(id.key);
         task.is_some_and(|task| task.state.is_active() && task.attempts == id.attempt)
     }
@@ -64,6 +78,7 @@ impl Engine {
         id: AttemptId,
         exit: Option<Box<Exit>>,
         verdict: &Verdict,
+        claude: Option<Box<ClaudeFacts>>,
         batch: &mut Batch,
     ) {
         let outcome: Box<str> = verdict.outcome.into();
@@ -75,6 +90,7 @@ impl Engine {
             exit: exit.clone(),
             outcome: outcome.clone(),
             message: message.clone(),
+            claude: claude.clone(),
             at,
         });
         facts::outcome(
@@ -85,12 +101,13 @@ impl Engine {
                 exit,
                 outcome,
                 message,
+                claude,
                 at,
             },
         );
     }
 
-    fn verdict_input(&self, now: Tick, id: AttemptId, verdict: &Verdict) -> Input {
+    pub(super) fn verdict_input(&self, now: Tick, id: AttemptId, verdict: &Verdict) -> Input {
         let AttemptId { key, attempt } = id;
         let stopping = self.scheduler.task(key).is_some_and(|task| task.stopping);
         let unfinished = matches!(verdict.reason, Reason::NotStarted | Reason::Lost);
@@ -146,7 +163,11 @@ impl Engine {
                     batch.records.push(Record::Changed { at: now, key, change });
                     batch.touched.push(key);
                 }
-                Action::Start { key, attempt, .. } => batch.starts.push(AttemptId { key, attempt }),
+                Action::Start { key, attempt, .. } => {
+                    let id = AttemptId { key, attempt };
+                    self.choose_session(now, id, batch);
+                    batch.starts.push(id);
+                }
                 Action::Stop(key, attempt) => batch.controls.push(Control::Stop(AttemptId { key, attempt })),
                 Action::Suspend(key, attempt) => {
                     batch.controls.push(Control::Suspend(AttemptId { key, attempt }));
@@ -173,10 +194,12 @@ impl Engine {
             let folder = attempt_folder(&self.tasks_folder, &self.store.id(key), attempt);
             match self.executor.adopt(id, folder) {
                 Ok(Found::Running) => {
+                    self.listen_again(id);
                     tracing::info!(task = key.0, attempt, "adopted a running attempt");
                     self.control(wanted);
                 }
                 Ok(Found::Stopping) => {
+                    self.listen_again(id);
                     tracing::info!(task = key.0, attempt, "adopted an attempt that is being stopped");
                 }
                 Ok(Found::Ended(exit)) => self.own_reports.push(Report::Ended(id, exit)),

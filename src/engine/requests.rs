@@ -7,7 +7,7 @@ use super::batch::{journal_failed, Batch, Reply};
 use super::{errors, Ending, Engine, SHUTDOWN_GATE};
 use crate::journal::Record;
 use crate::protocol::{
-    Answer, Changed, EnvironmentStored, ErrorAnswer, Event, Filter, Message, Reserved, StatusAnswer,
+    Answer, Changed, EnvironmentStored, ErrorAnswer, Event, Filter, Ids, Message, Reserved, StatusAnswer,
     StatusUpdate, Subscribe, TaskQueue,
 };
 
@@ -57,6 +57,7 @@ impl Engine {
                 | Message::Show(_)
                 | Message::Explain(_)
                 | Message::Info {}
+                | Message::Cost(_)
                 | Message::Shutdown(_)
                 | Message::Reload {}
         );
@@ -99,10 +100,13 @@ impl Engine {
             Message::Hold(ids) => self.hold_or_release(now, &ids.ids, true, batch),
             Message::Release(ids) => self.hold_or_release(now, &ids.ids, false, batch),
             Message::Pause(ids) => self.pause_or_resume(now, ids, true, batch),
+            Message::Resume(Ids {
+                worker: Some(worker), ..
+            }) => self.resume_worker(now, &worker, batch),
             Message::Resume(ids) => self.pause_or_resume(now, ids, false, batch),
             Message::Clean(clean) => self.clean(now, &clean, batch),
-            Message::Answer(_) => Err(errors::unsupported("answers to questions")),
-            Message::Cost(_) => Err(errors::unsupported("costs")),
+            Message::Answer(answer) => self.answer_question(now, &answer, batch),
+            Message::Cost(query) => Ok(Answer::Cost(self.costs(now, &query))),
             Message::ReserveIds(reserve) => self.reserve(reserve.count, batch),
             Message::Subscribe(_) => Err(errors::invalid(
                 "Subscribe must be the only message that is under way on its connection".to_owned(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{TaskKey, Tick};
 
+use super::costs::Costs;
 use super::environments::Environments;
 use super::hash::StableHash;
 use super::numbers::Numbers;
@@ -38,6 +39,8 @@ pub(super) struct Store {
     pub numbers: Numbers,
     /// The environments that specs refer to.
     pub environments: Environments,
+    /// What Claude workers have cost.
+    pub costs: Costs,
 }
 
 /// What an id that a client chose stands for.

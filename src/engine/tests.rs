@@ -9,17 +9,20 @@ use wezterm_parallel_scheduler::{TaskKey, Tick};
 use super::*;
 use crate::executor::{AttemptId, Exit, FakeExecutor, FakeHandle, StopCause};
 use crate::journal::Broken;
-use crate::protocol::{Cancel, Clean, ErrorCode, Ids, OneTask, Shutdown, StatusUpdate, TaskQueue, TaskView};
+use crate::protocol::{
+    Answer, Cancel, Clean, DaemonInfo, ErrorCode, Ids, Message, OneTask, Shutdown, StatusUpdate, TaskQueue,
+    TaskView,
+};
 
 /// An engine whose rounds the test plays by hand.
-struct Stage {
-    engine: Engine,
-    handle: FakeHandle,
-    folder: tempfile::TempDir,
+pub(super) struct Stage {
+    pub(super) engine: Engine,
+    pub(super) handle: FakeHandle,
+    pub(super) folder: tempfile::TempDir,
     _commands: mpsc::Sender<Command>,
 }
 
-fn config(slots: &str) -> Config {
+pub(super) fn config(slots: &str) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
     let lookup = |name: &str| (name == "HOME").then(|| folder.path().as_os_str().to_owned());
     let paths = crate::config::Paths::from_variables(lookup, None).expect("paths");
@@ -36,24 +39,37 @@ impl Stage {
     }
 
     fn open(folder: tempfile::TempDir) -> Self {
+        Self::open_with(folder, config("2"), |_| {})
+    }
+
+    /// As after a restart: `found` says what becomes of attempts that ran before.
+    pub(super) fn open_with(folder: tempfile::TempDir, config: Config, found: impl Fn(&FakeHandle)) -> Self {
         let journal = folder.path().join("journal");
         let (journal, recovered, warnings) =
             recover(&journal, crate::journal::Options::default()).expect("a journal");
         assert!(warnings.is_empty(), "{warnings:?}");
         let (commands_tx, commands) = mpsc::channel(COMMANDS_MAX);
         let (reports_tx, reports) = mpsc::channel(REPORTS_MAX);
+        let (heard_tx, heard) = mpsc::channel(crate::listener::HEARD_MAX);
         let (executor, handle) = FakeExecutor::new(reports_tx);
+        found(&handle);
         let parts = Parts {
-            config: config("2"),
+            config,
             journal,
             recovered,
             executor: Box::new(executor),
+            listener: crate::listener::Listener::start(heard_tx).expect("a listener"),
             tasks_folder: folder.path().join("tasks"),
             status_file: folder.path().join("status.json"),
             environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
             info: DaemonInfo::default(),
         };
-        let mut engine = Engine::new(parts, commands, reports);
+        let inputs = Inputs {
+            commands,
+            reports,
+            heard,
+        };
+        let mut engine = Engine::new(parts, inputs);
         engine.adopt();
         engine.open_the_pool();
         Self {
@@ -65,7 +81,7 @@ impl Stage {
     }
 
     /// One round with these lines of one client: its answers.
-    fn ask(&mut self, messages: Vec<Message>) -> Vec<Answer> {
+    pub(super) fn ask(&mut self, messages: Vec<Message>) -> Vec<Answer> {
         let (reply, mut answers) = oneshot::channel();
         let messages = messages.into_iter().map(Ok).collect();
         self.engine
@@ -73,7 +89,7 @@ impl Stage {
         answers.try_recv().expect("each round answers")
     }
 
-    fn ask_one(&mut self, message: Message) -> Answer {
+    pub(super) fn ask_one(&mut self, message: Message) -> Answer {
         self.ask(vec![message]).remove(0)
     }
 
@@ -85,7 +101,7 @@ impl Stage {
         }
     }
 
-    fn task(&mut self, id: &str) -> TaskView {
+    pub(super) fn task(&mut self, id: &str) -> TaskView {
         match self.ask_one(Message::Show(OneTask { id: id.to_owned() })) {
             Answer::Task(task) => *task,
             other => panic!("{other:?}"),
@@ -149,14 +165,14 @@ fn queued(id: &str) -> Answer {
     })
 }
 
-fn code(answer: &Answer) -> Option<ErrorCode> {
+pub(super) fn code(answer: &Answer) -> Option<ErrorCode> {
     match answer {
         Answer::Error(error) => Some(error.code),
         _ => None,
     }
 }
 
-fn ids(ids: &[&str]) -> Vec<String> {
+pub(super) fn ids(ids: &[&str]) -> Vec<String> {
     ids.iter().map(ToString::to_string).collect()
 }
 
@@ -278,6 +294,7 @@ fn an_end_that_a_torn_commit_has_half_recorded_is_taken_again() {
         exit: None,
         outcome: "ok".into(),
         message: None,
+        claude: None,
         at: stage.engine.clock.now(),
     };
     super::facts::outcome(&mut stage.engine.store, task, outcome);

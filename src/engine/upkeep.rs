@@ -165,7 +165,8 @@ impl Engine {
         let Some((from, last)) = self.upkeep.snapshot else {
             if self.journal.wants_snapshot() {
                 self.store.clean_up();
-                self.journal.begin_snapshot(self.snapshot_state(now))?;
+                let state = self.snapshot_state(now);
+                self.journal.begin_snapshot(state)?;
                 let last = TaskKey(self.store.numbers.next());
                 self.upkeep.snapshot = Some((TaskKey(0), last));
             }
@@ -193,7 +194,7 @@ impl Engine {
     }
 
     /// Everything that is not a task.
-    fn snapshot_state(&self, now: Tick) -> Vec<Record> {
+    fn snapshot_state(&mut self, now: Tick) -> Vec<Record> {
         let numbers = &self.store.numbers;
         let state = Record::State {
             next_key: numbers.next(),
@@ -210,7 +211,16 @@ impl Engine {
             workspace,
             paused: true,
         });
-        std::iter::once(state).chain(environments).chain(paused).collect()
+        let accounts = self.accounts.images();
+        let accounts = accounts.map(|(name, image)| Record::Account { name, image });
+        let mut records: Vec<Record> = std::iter::once(state)
+            .chain(environments)
+            .chain(paused)
+            .chain(accounts)
+            .collect();
+        let costs = self.store.costs.snapshot(now).into_iter();
+        records.extend(costs.map(|spent| Record::Spent(Box::new(spent))));
+        records
     }
 
     fn image(&self, key: TaskKey) -> Option<Record> {

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use wezterm_parallel_scheduler::{Condition, GateReport, Reason, Scheduler, State, Task, TaskKey, Tick};
 
+use super::questions::Questions;
 use super::store::{Entry, Store};
+use super::Engine;
 use crate::journal::AttemptImage;
 use crate::protocol::{AttemptView, ExplanationView, Filter, GateView, Summary, TaskView};
 use crate::worker::attempt_folder;
@@ -16,6 +18,7 @@ pub(super) struct Views<'a> {
     pub(super) scheduler: &'a Scheduler,
     pub(super) store: &'a Store,
     pub(super) tasks_folder: &'a Path,
+    pub(super) questions: &'a Questions,
 }
 
 impl Views<'_> {
@@ -55,7 +58,7 @@ impl Views<'_> {
             slot: task.slot,
             stopping: task.stopping,
             claude: entry.spec.claude.clone(),
-            questions: Vec::new(),
+            questions: Engine::questions_of(self.questions, submission.key),
             attempts,
             id,
         }
@@ -63,6 +66,7 @@ impl Views<'_> {
 
     fn attempt(&self, id: &str, attempt: &AttemptImage) -> AttemptView {
         let exit = attempt.exit.as_deref();
+        let claude = attempt.claude.as_deref();
         AttemptView {
             n: attempt.attempt,
             outcome: attempt.outcome.as_deref().map(str::to_owned),
@@ -79,10 +83,10 @@ impl Views<'_> {
             cpu_seconds: exit.map(|exit| exit.cpu_seconds),
             peak_memory_bytes: exit.map(|exit| exit.peak_memory_bytes),
             message: attempt.message.as_deref().map(str::to_owned),
-            session_id: None,
-            cost_usd: None,
-            tokens: BTreeMap::new(),
-            turns: None,
+            session_id: attempt.session.as_deref().map(str::to_owned),
+            cost_usd: claude.and_then(|facts| facts.cost_usd),
+            tokens: claude.map(|facts| facts.tokens.clone()).unwrap_or_default(),
+            turns: claude.and_then(|facts| facts.turns),
             folder: attempt_folder(self.tasks_folder, id, attempt.attempt)
                 .display()
                 .to_string(),

@@ -60,7 +60,7 @@ pub use frame::{scan, BadFrame, Frame, Mark, Scan};
 pub(crate) use log::Broken;
 pub use log::{Journal, Lsn, Options};
 pub use open::Opened;
-pub use record::{AttemptImage, EnvHash, Record, Spec, TaskImage};
+pub use record::{AccountImage, AttemptImage, ClaudeFacts, EnvHash, Record, Spec, Spent, TaskImage};
 pub use repair::{check, repair, RepairReport};
 
 #[cfg(test)]

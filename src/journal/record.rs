@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::{Change, Submission, Task, TaskKey, Tick};
 
+use crate::claude::Tokens;
 use crate::executor::Exit;
 use crate::protocol::ClaudeOptions;
 
@@ -79,6 +80,9 @@ pub enum Record {
         /// What went wrong, in words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<Box<str>>,
+        /// What a Claude worker left behind.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claude: Option<Box<ClaudeFacts>>,
         /// When the daemon learned of it.
         at: Tick,
     },
@@ -109,6 +113,15 @@ pub enum Record {
         workspace: Option<Arc<str>>,
         /// Paused or resumed.
         paused: bool,
+    },
+    /// What an attempt of a Claude worker has cost, apart from the task, which is removed some day.
+    Spent(Box<Spent>),
+    /// Where the usage limit of a Claude account stands.
+    Account {
+        /// Its name in the config.
+        name: String,
+        /// How it stands.
+        image: AccountImage,
     },
     /// Ended tasks were removed.
     Removed {
@@ -166,4 +179,57 @@ pub struct AttemptImage {
     /// `exit.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Box<Exit>>,
+    /// Claude workers: the session that it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Arc<str>>,
+    /// Claude workers: what it left behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claude: Option<Box<ClaudeFacts>>,
+}
+
+/// What an attempt of a Claude worker left behind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClaudeFacts {
+    /// The session knows the task's prompt.
+    pub told: bool,
+    /// What it cost, in US dollars, if the CLI got to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// Tokens by model.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tokens: BTreeMap<String, Tokens>,
+    /// Turns of the conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turns: Option<u64>,
+}
+
+/// What one model has cost, or a sum of such.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// The day by local time, as `2026-01-31`.
+    pub day: Box<str>,
+    /// The workspace; empty for none.
+    pub workspace: Arc<str>,
+    /// The worker profile.
+    pub worker: Arc<str>,
+    /// The label; empty for none.
+    pub label: Arc<str>,
+    /// The model.
+    pub model: Box<str>,
+    /// How many attempts.
+    pub attempts: u64,
+    /// Their tokens, and what these cost.
+    pub tokens: Tokens,
+}
+
+/// How an account stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AccountImage {
+    /// Its usage limit is reached until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited_until: Option<Tick>,
+    /// In words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }

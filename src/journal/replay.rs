@@ -261,6 +261,8 @@ pub(super) fn task_of(record: &Record) -> Option<TaskKey> {
         Record::Environment { .. }
         | Record::Reserved { .. }
         | Record::Paused { .. }
+        | Record::Spent(_)
+        | Record::Account { .. }
         | Record::Removed { .. }
         | Record::Image(_)
         | Record::State { .. } => None,

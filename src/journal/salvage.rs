@@ -174,9 +174,13 @@ impl Salvage {
                     orphans.insert(key);
                     continue;
                 }
-                (Record::Reserved { .. } | Record::Paused { .. }, _) if lsn <= state_lsn => {
-                    continue;
-                }
+                (
+                    Record::Reserved { .. }
+                    | Record::Paused { .. }
+                    | Record::Spent(_)
+                    | Record::Account { .. },
+                    _,
+                ) if lsn <= state_lsn => continue,
                 _ => {}
             }
             records.push(record);

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::claude::Tokens;
+
 /// What happens when a Claude worker needs permission for a tool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -122,21 +124,6 @@ pub struct QuestionView {
     pub asked_at_ms: u64,
 }
 
-/// Tokens of one model, and what they cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct TokensView {
-    /// Tokens read by the model, apart from the cache.
-    pub input: u64,
-    /// Tokens written by it.
-    pub output: u64,
-    /// Tokens read from the cache.
-    pub cache_read: u64,
-    /// Tokens written into the cache.
-    pub cache_write: u64,
-    /// In US dollars, as the CLI reckons.
-    pub cost_usd: f64,
-}
-
 /// Which costs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -172,7 +159,7 @@ pub struct CostRow {
     pub attempts: u64,
     /// Tokens and cost.
     #[serde(flatten)]
-    pub tokens: TokensView,
+    pub tokens: Tokens,
 }
 
 /// A budget and where it stands today.

@@ -20,7 +20,7 @@ pub use answer::{
 pub use check::{check_edit, check_id, check_task, parse_after, ARGUMENT_BYTES_MAX};
 pub use claude::{
     AnswerQuestion, BudgetView, ClaudeOptions, CostAnswer, CostQuery, CostRow, Denied, Permissions,
-    QuestionView, TokensView,
+    QuestionView,
 };
 pub use codec::{decode, decode_answer, encode, encode_message};
 pub use lines::{Batch, End, LineReader, LINE_BYTES_MAX};

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::claude::{ClaudeOptions, QuestionView, TokensView};
+use super::claude::{ClaudeOptions, QuestionView};
+use crate::claude::Tokens;
 
 /// One task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -95,7 +96,7 @@ pub struct AttemptView {
     pub cost_usd: Option<f64>,
     /// Claude workers: tokens by model.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tokens: BTreeMap<String, TokensView>,
+    pub tokens: BTreeMap<String, Tokens>,
     /// Claude workers: turns of the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turns: Option<u64>,

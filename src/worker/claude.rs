@@ -3,9 +3,13 @@
 //! The prompt goes in by standard input, never by an argument, where every user of the machine
 //! could read it. The output is JSON Lines, which [`crate::claude`] understands.
 
-use super::{program, Job, JobError, Prepared, Profile, Session};
+use wezterm_parallel_scheduler::{Reason, State};
+
+use super::{judge_exit, program, Job, JobError, Prepared, Profile, Session, Verdict};
+use crate::claude::{prompt_line, Conclusion, Outcome};
 use crate::config::WorkerConfig;
-use crate::protocol::{ClaudeOptions, Permissions};
+use crate::executor::Exit;
+use crate::protocol::{ClaudeOptions, Denied, Permissions};
 
 /// Set by Claude Code for what it starts; a CLI that finds it takes itself for a part of that run.
 const UNSET: [&str; 2] = ["CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT"];
@@ -164,8 +168,55 @@ fn push_options(argv: &mut Vec<String>, options: &ClaudeOptions, budget_usd: Opt
     }
 }
 
-/// The prompt as a line of stream-json input.
-fn prompt_line(prompt: &str) -> String {
-    let message = serde_json::json!({"type":"user","message":{"role":"user","content":prompt}});
-    format!("{message}\n")
+/// What became of a run: what the shim did to it first, then what the CLI said.
+#[must_use]
+pub fn judge_claude(exit: &Exit, conclusion: &Conclusion, denied: Denied, stalled: bool) -> Verdict {
+    if exit.spawn_error.is_some() || (exit.stopped.is_some() && !stalled) {
+        return judge_exit(exit);
+    }
+    if stalled {
+        return Verdict {
+            state: State::Failed,
+            reason: Reason::Stalled,
+            outcome: "stalled",
+            message: Some("it printed nothing for too long, and was stopped".to_owned()),
+        };
+    }
+    let reason = reason_of(conclusion.outcome);
+    let succeeded = match conclusion.outcome {
+        Outcome::Ok => true,
+        Outcome::Denied => denied == Denied::Warn,
+        _ => false,
+    };
+    Verdict {
+        state: if succeeded {
+            State::Succeeded
+        } else {
+            State::Failed
+        },
+        reason,
+        outcome: conclusion.outcome.name(),
+        message: conclusion.message.clone(),
+    }
+}
+
+fn reason_of(outcome: Outcome) -> Reason {
+    match outcome {
+        Outcome::Ok => Reason::Ok,
+        Outcome::Denied => Reason::Denied,
+        Outcome::Limited => Reason::Limited,
+        Outcome::Overloaded => Reason::Overloaded,
+        Outcome::Auth => Reason::Auth,
+        Outcome::ApiError => Reason::ApiError,
+        Outcome::Unreachable => Reason::Unreachable,
+        Outcome::PromptTooLong => Reason::PromptTooLong,
+        Outcome::Budget => Reason::Budget,
+        Outcome::MaxTurns => Reason::MaxTurns,
+        Outcome::Refusal => Reason::Refusal,
+        Outcome::Truncated => Reason::Truncated,
+        Outcome::NoOp => Reason::NoOp,
+        Outcome::Interrupted => Reason::Interrupted,
+        Outcome::Crashed => Reason::Crashed,
+        Outcome::NoSession => Reason::NoSession,
+    }
 }

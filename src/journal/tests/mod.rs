@@ -99,6 +99,8 @@ fn state(next_key: u64) -> Record {
 /// A task as it stands after `steps`.
 fn image(key: u64, steps: &[u32]) -> Record {
     let attempt = |step: &u32| AttemptImage {
+        session: None,
+        claude: None,
         attempt: *step,
         started_at: Tick(1),
         ended_at: None,

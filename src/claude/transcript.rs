@@ -91,6 +91,11 @@ impl Transcript {
         self.final_text.as_deref()
     }
 
+    /// The work is done and only tasks in the background are left, a server perhaps that never ends.
+    pub fn rests(&self) -> bool {
+        self.background.is_running() && self.ending.as_ref().is_some_and(|ending| !ending.failed())
+    }
+
     /// What the run amounts to, now that it is over.
     pub fn conclude(&self, end: &End<'_>) -> Conclusion {
         verdict::conclude(self, end)

@@ -185,6 +185,8 @@ pub struct End<'a> {
     pub stderr_tail: &'a str,
     /// The middle of the output was not kept.
     pub output_dropped: bool,
+    /// It was ended by somebody who saw that nothing but background tasks was left of it.
+    pub at_rest: bool,
 }
 
 /// What a whole run amounts to.

@@ -83,7 +83,7 @@ impl Ending {
     }
 
     /// It says itself that something went wrong; by more than `is_error`, which has been wrong before.
-    fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         let ended_early = !matches!(self.failure.terminal_reason.as_str(), "" | "completed");
         self.is_error || ended_early || self.failure.stop_reason == "refusal"
     }
@@ -175,7 +175,7 @@ fn of_success(run: &Transcript, ending: &Ending, end: &End<'_>, denials: &[Denia
             format!("after a good result: {}", last_words(end)),
         );
     }
-    if run.background.is_unfinished() {
+    if run.background.is_unfinished() && !end.at_rest {
         return Verdict::lasting(
             Outcome::Crashed,
             "it ended before its background tasks were done with",

@@ -11,9 +11,9 @@ use crate::claude::{Conclusion, LimitStatus, News, Outcome, RateLimit};
 use crate::config::WorkerKind;
 use crate::executor::{AttemptId, Exit, StopCause};
 use crate::journal::{AttemptImage, ClaudeFacts, Record};
-use crate::listener::{Ending, Heard};
+use crate::listener::{Ending, Heard, Judged};
 use crate::protocol::Denied;
-use crate::worker::{attempt_folder, judge_claude, Verdict};
+use crate::worker::{attempt_folder, judge_claude, Silence, Verdict};
 
 /// Pauses after trouble of the API double up to this many times before the profile's limit counts.
 const DOUBLINGS_MAX: usize = 20;
@@ -66,8 +66,8 @@ impl Engine {
         match heard {
             Heard::News(id, news) if self.awaits(id) => self.take_news(now, id, news, batch),
             Heard::Silent(id) if self.awaits(id) => self.end_silence(id, batch),
-            Heard::Concluded(id, ending, conclusion) if self.awaits(id) => {
-                self.conclude(now, id, ending, &conclusion, batch);
+            Heard::Concluded(id, ending, judged) if self.awaits(id) => {
+                self.conclude(now, id, ending, &judged, batch);
             }
             Heard::CaughtUp(id) if self.awaits(id) => self.catch_up(now, id, batch),
             Heard::News(..) | Heard::CaughtUp(_) | Heard::Silent(_) | Heard::Concluded(..) => {}
@@ -171,18 +171,12 @@ impl Engine {
     }
 
     /// An attempt is over and its output has been read.
-    fn conclude(
-        &mut self,
-        now: Tick,
-        id: AttemptId,
-        ending: Ending,
-        conclusion: &Conclusion,
-        batch: &mut Batch,
-    ) {
+    fn conclude(&mut self, now: Tick, id: AttemptId, ending: Ending, judged: &Judged, batch: &mut Batch) {
+        let conclusion = &judged.conclusion;
         let task = self.scheduler.task(id.key);
         let Some(task) = task else { return };
         let stopping = task.stopping;
-        let (exit, verdict) = self.judge_ending(&task, ending, conclusion);
+        let (exit, verdict) = self.judge_ending(&task, ending, judged);
         self.forget_questions(id.key);
         self.stop_plans.remove(&id.key);
         let facts = ClaudeFacts {
@@ -210,12 +204,7 @@ impl Engine {
         self.spend(now, &task, conclusion, batch);
     }
 
-    fn judge_ending(
-        &self,
-        task: &Task,
-        ending: Ending,
-        conclusion: &Conclusion,
-    ) -> (Option<Box<Exit>>, Verdict) {
+    fn judge_ending(&self, task: &Task, ending: Ending, judged: &Judged) -> (Option<Box<Exit>>, Verdict) {
         let exit = match ending {
             Ending::Exited(exit) => exit,
             Ending::Lost(why) => return (None, Verdict::lost(why)),
@@ -225,8 +214,13 @@ impl Engine {
         let options = self.profiles.claude_options(&task.submission.lane.worker, own);
         let denied = options.and_then(|options| options.denied).unwrap_or(Denied::Fail);
         // Nobody but the end of a silence stops an attempt without the task being cancelled.
-        let stalled = exit.stopped == Some(StopCause::Request) && !task.stopping;
-        let verdict = judge_claude(&exit, conclusion, denied, stalled);
+        let silent = exit.stopped == Some(StopCause::Request) && !task.stopping;
+        let silence = match (silent, judged.rested) {
+            (false, _) => Silence::None,
+            (true, false) => Silence::Stalled,
+            (true, true) => Silence::Rested,
+        };
+        let verdict = judge_claude(&exit, &judged.conclusion, denied, silence);
         (Some(exit), verdict)
     }
 

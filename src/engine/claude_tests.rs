@@ -444,6 +444,37 @@ fn silence_is_ended_and_the_session_goes_on() {
 }
 
 #[test]
+fn a_task_left_in_the_background_does_not_make_a_finished_run_a_stalled_one() {
+    let mut config = quick();
+    config
+        .workers
+        .get_mut("claude")
+        .expect("the profile")
+        .stall_timeout = Some(Duration::from_millis(1));
+    let mut stage = stage_with(config);
+    let key = stage.queue(prompt("start the server", None));
+    let launch = stage.launch();
+    let run = fixture("background_task_two_results");
+    let first_result = run
+        .lines()
+        .position(|line| line.contains("result_index"))
+        .expect("a result");
+    let begun: Vec<&str> = run.lines().take(first_result + 1).collect();
+    stage.print(&launch, &format!("{}\n", begun.join("\n")));
+    stage.until("the stop", |stage| stage.handle.take_stops().pop());
+    let exit = Exit {
+        signal: Some(libc::SIGKILL),
+        stopped: Some(StopCause::Request),
+        ..Exit::default()
+    };
+    stage.handle.end(launch.id, exit);
+    stage.until_state(key, State::Succeeded);
+    let attempt = stage.task(&key.to_string()).attempts.remove(0);
+    assert_eq!(attempt.outcome.as_deref(), Some("ok"));
+    assert!(attempt.message.expect("a word on it").contains("background"));
+}
+
+#[test]
 fn a_cancel_is_a_cancel_whatever_the_worker_says_last() {
     let mut stage = stage();
     let key = stage.queue(prompt("work", None));

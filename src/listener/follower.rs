@@ -7,9 +7,9 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::Ending;
+use super::{Ending, Judged};
 use crate::claude::{answered_requests, Conclusion, End, News, Transcript};
-use crate::executor::dropped_range;
+use crate::executor::{dropped_range, StopCause};
 
 const CHUNK: usize = 64 << 10;
 /// A longer line is passed over: no event that matters is that long.
@@ -36,6 +36,8 @@ pub(super) struct Follower {
     stall_timeout: Duration,
     quiet_since: Instant,
     looked: bool,
+    /// What it amounted to when a silence began in which only its background tasks were left.
+    rest: Option<Conclusion>,
 }
 
 impl Follower {
@@ -53,6 +55,7 @@ impl Follower {
             stall_timeout,
             quiet_since: now,
             looked: false,
+            rest: None,
         }
     }
 
@@ -138,12 +141,34 @@ impl Follower {
         let silent = now.duration_since(self.quiet_since) >= self.stall_timeout;
         if silent {
             self.quiet_since = now;
+            self.rest = self.transcript.rests().then(|| {
+                self.transcript.conclude(&End {
+                    exit_code: Some(0),
+                    output_dropped: self.dropped,
+                    at_rest: true,
+                    ..End::default()
+                })
+            });
         }
         silent
     }
 
     /// What became of it, once everything has been read.
-    pub(super) fn conclude(&self, end: &Ending) -> Conclusion {
+    pub(super) fn conclude(&mut self, end: &Ending) -> Judged {
+        let stopped = matches!(end, Ending::Exited(exit) if exit.stopped == Some(StopCause::Request));
+        match self.rest.take().filter(|_| stopped) {
+            Some(conclusion) => Judged {
+                conclusion,
+                rested: true,
+            },
+            None => Judged {
+                conclusion: self.judge(end),
+                rested: false,
+            },
+        }
+    }
+
+    fn judge(&self, end: &Ending) -> Conclusion {
         let stderr = stderr_tail(&self.folder).unwrap_or_default();
         let (exit_code, signal) = match end {
             Ending::Exited(exit) => (exit.exit_code, exit.signal),
@@ -155,6 +180,7 @@ impl Follower {
             partial_line: !self.line.is_empty() || self.skipping,
             stderr_tail: &stderr,
             output_dropped: self.dropped,
+            at_rest: false,
         })
     }
 }

@@ -59,7 +59,17 @@ pub enum Heard {
     /// Nothing at all for the stall timeout.
     Silent(AttemptId),
     /// What became of it.
-    Concluded(AttemptId, Ending, Box<Conclusion>),
+    Concluded(AttemptId, Ending, Box<Judged>),
+}
+
+/// A judgement of the output.
+#[derive(Debug)]
+pub struct Judged {
+    /// What the output says.
+    pub conclusion: Conclusion,
+    /// The silence that it was stopped for was a rest: the work was done, and only tasks in the
+    /// background were left.
+    pub rested: bool,
 }
 
 /// The engine's end.
@@ -167,8 +177,8 @@ impl Ears {
         let mut follower = follower.unwrap_or_else(|| Follower::new(folder, Duration::MAX, now));
         let heard = &self.heard;
         follower.read(now, |news| tell(heard, Heard::News(id, news)));
-        let conclusion = Box::new(follower.conclude(&end));
-        tell(heard, Heard::Concluded(id, end, conclusion));
+        let judged = Box::new(follower.conclude(&end));
+        tell(heard, Heard::Concluded(id, end, judged));
     }
 }
 

@@ -99,11 +99,11 @@ fn news_come_while_it_runs_and_the_end_is_judged() {
     stage.conclude(exit_code(0));
     let (news, then) = stage.news();
     assert!(news.iter().any(|news| matches!(news, News::Limit(_))), "{news:?}");
-    let Heard::Concluded(ID, Ending::Exited(exit), conclusion) = then else {
+    let Heard::Concluded(ID, Ending::Exited(exit), judged) = then else {
         panic!("{then:?}");
     };
     assert_eq!(exit.exit_code, Some(0));
-    assert_eq!(conclusion.outcome, Outcome::Ok);
+    assert_eq!(judged.conclusion.outcome, Outcome::Ok);
 }
 
 #[test]
@@ -112,10 +112,10 @@ fn an_end_is_judged_without_having_been_listened_to() {
     stage.write("output", &fixture("permission_denied"));
     stage.conclude(exit_code(0));
     let (_, then) = stage.news();
-    let Heard::Concluded(_, _, conclusion) = then else {
+    let Heard::Concluded(_, _, judged) = then else {
         panic!("{then:?}");
     };
-    assert_eq!(conclusion.outcome, Outcome::Denied);
+    assert_eq!(judged.conclusion.outcome, Outcome::Denied);
 }
 
 #[test]
@@ -124,11 +124,12 @@ fn the_last_words_on_stderr_are_part_of_the_judgement() {
     stage.write("stderr", b"error: unknown option '--nonsense'\n");
     stage.conclude(exit_code(1));
     let (_, then) = stage.news();
-    let Heard::Concluded(_, _, conclusion) = then else {
+    let Heard::Concluded(_, _, judged) = then else {
         panic!("{then:?}");
     };
-    assert_eq!(conclusion.outcome, Outcome::Crashed);
-    assert!(conclusion
+    assert_eq!(judged.conclusion.outcome, Outcome::Crashed);
+    assert!(judged
+        .conclusion
         .message
         .as_deref()
         .unwrap_or_default()
@@ -183,8 +184,8 @@ fn a_line_without_end_is_passed_over() {
     stage.write("output", b"\n");
     stage.write("output", rest);
     stage.conclude(exit_code(0));
-    let Heard::Concluded(_, _, conclusion) = stage.news().1 else {
+    let Heard::Concluded(_, _, judged) = stage.news().1 else {
         panic!("no conclusion");
     };
-    assert_eq!(conclusion.outcome, Outcome::Ok);
+    assert_eq!(judged.conclusion.outcome, Outcome::Ok);
 }

@@ -168,13 +168,24 @@ fn push_options(argv: &mut Vec<String>, options: &ClaudeOptions, budget_usd: Opt
     }
 }
 
+/// Why a run was stopped that had been silent for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// It was not.
+    None,
+    /// Nobody knows what it waited for.
+    Stalled,
+    /// Its work was done, and only its tasks in the background were left.
+    Rested,
+}
+
 /// What became of a run: what the shim did to it first, then what the CLI said.
 #[must_use]
-pub fn judge_claude(exit: &Exit, conclusion: &Conclusion, denied: Denied, stalled: bool) -> Verdict {
-    if exit.spawn_error.is_some() || (exit.stopped.is_some() && !stalled) {
+pub fn judge_claude(exit: &Exit, conclusion: &Conclusion, denied: Denied, silence: Silence) -> Verdict {
+    if exit.spawn_error.is_some() || (exit.stopped.is_some() && silence == Silence::None) {
         return judge_exit(exit);
     }
-    if stalled {
+    if silence == Silence::Stalled {
         return Verdict {
             state: State::Failed,
             reason: Reason::Stalled,
@@ -196,7 +207,10 @@ pub fn judge_claude(exit: &Exit, conclusion: &Conclusion, denied: Denied, stalle
         },
         reason,
         outcome: conclusion.outcome.name(),
-        message: conclusion.message.clone(),
+        message: conclusion.message.clone().or_else(|| {
+            let rested = silence == Silence::Rested;
+            rested.then(|| "its tasks in the background, which did not end, were ended with it".to_owned())
+        }),
     }
 }
 

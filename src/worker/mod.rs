@@ -14,7 +14,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use wezterm_parallel_scheduler::{Reason, State};
 
-pub use self::claude::judge_claude;
+pub use self::claude::{judge_claude, Silence};
 use crate::config::{WorkerConfig, WorkerKind};
 use crate::executor::{Exit, StopCause};
 use crate::protocol::{ClaudeOptions, ARGUMENT_BYTES_MAX};

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::attempt_output::Shown;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::follow::Followers;
@@ -206,7 +207,7 @@ impl Lines {
 /// Waits for all of them, showing their output and what becomes of each.
 pub(super) fn follow(context: &Context, ids: &[String], quiet: bool) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let mut followers = Followers::new(Watch::start(context, ids)?, ids, None)?;
+    let mut followers = Followers::new(Watch::start(context, ids)?, ids, Shown::default())?;
     let interrupt = Interrupt::catch()?;
     let mut tally = Tally::new(ids);
     let mut ends: HashMap<String, String> = HashMap::new();

@@ -78,6 +78,7 @@ impl AttemptOutput {
 
     /// Passes on what is left. If the attempt has ended, that is also a line without its end.
     pub(crate) fn finish(&mut self, has_ended: bool, out: &mut impl Write) -> io::Result<()> {
+        self.decide()?;
         if matches!(self.view, View::Undecided) {
             self.view = View::Raw;
         }

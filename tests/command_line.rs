@@ -781,6 +781,25 @@ fn a_waiting_task_shows_its_question() {
 }
 
 #[test]
+fn who_waits_for_a_task_hears_its_question() {
+    let mut view = asking("Bash", serde_json::json!({"command": "make"}));
+    view.attempts = vec![attempt(1, &PathBuf::from("/nowhere"), None)];
+    let stage = Stage::new(move |_, say| {
+        say(status(vec![view.clone()]));
+        say(event(view.clone()));
+        say(event(task("7", "cancelled", Vec::new())));
+        Reply::Say(Vec::new())
+    });
+    for command in ["wait", "follow"] {
+        assert_eq!(
+            shown(&stage.run(&[command, "7"])),
+            "--- stderr\ntask 7 asks: Bash: make (wezterm-parallel show 7)\ntask 7: cancelled\n--- exit 1",
+            "{command}"
+        );
+    }
+}
+
+#[test]
 fn costs_are_summed_up() {
     let row = |day: &str, model: &str, cost_usd| CostRow {
         day: day.into(),

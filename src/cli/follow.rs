@@ -14,6 +14,7 @@ use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::output_file::OutputFile;
 use super::prefix::PrefixWriter;
+use super::question_text::Teller;
 use super::task_text::{end_words, has_ended, has_succeeded, outcome_words};
 use super::watch::Watch;
 use super::{screen, text, value, wait};
@@ -80,6 +81,7 @@ pub(crate) struct Followers<'a> {
     stdout: File,
     prefixed: bool,
     shown: Shown,
+    teller: Teller,
     /// How it stands: 0 until a task ends without success.
     pub(crate) exit: Exit,
 }
@@ -103,6 +105,7 @@ impl<'a> Followers<'a> {
             stdout: screen::raw_stdout()?,
             prefixed: ids.len() > 1,
             shown,
+            teller: Teller::default(),
             exit: Exit::Ok,
         };
         for id in ids {
@@ -180,6 +183,10 @@ impl<'a> Followers<'a> {
         if stream.copy(&mut self.stdout)? {
             return Ok(true);
         }
+        self.teller
+            .news(task)
+            .iter()
+            .for_each(|words| screen::note(words));
         if attempt.outcome.is_none() {
             return Ok(false);
         }

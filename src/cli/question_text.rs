@@ -2,13 +2,14 @@
 //!
 //! Pure. What a tool is to do comes from a model: it is shown with its control characters made visible.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
 use super::text::{self, BOLD, DIM, YELLOW};
 use super::value::short_duration;
-use crate::protocol::QuestionView;
+use crate::protocol::{QuestionView, TaskView};
 
 /// Lines shown of one argument; `show --json` has them all.
 const ARGUMENT_LINES_MAX: usize = 12;
@@ -95,6 +96,25 @@ pub(crate) fn waiting_words(questions: &[QuestionView]) -> Option<String> {
     })
 }
 
+/// Tells the questions of tasks, each once, to a person who waits for these tasks.
+#[derive(Debug, Default)]
+pub(crate) struct Teller {
+    told: HashSet<(String, String)>,
+}
+
+impl Teller {
+    /// What to say of the questions that are new.
+    pub(crate) fn news(&mut self, task: &TaskView) -> Vec<String> {
+        let id = &task.id;
+        let new = |question: &&QuestionView| self.told.insert((id.clone(), question.request_id.clone()));
+        let words = |question| {
+            let line = line(question);
+            format!("{YELLOW}task {id} asks:{YELLOW:#} {line} (wezterm-parallel show {id})")
+        };
+        task.questions.iter().filter(new).map(words).collect()
+    }
+}
+
 /// Every open question in full, each with the commands that answer it.
 pub(crate) fn in_full(id: &str, questions: &[QuestionView], now_ms: u64) -> String {
     let mut shown = String::new();
@@ -114,7 +134,9 @@ pub(crate) fn in_full(id: &str, questions: &[QuestionView], now_ms: u64) -> Stri
             shown,
             "\n{YELLOW}{BOLD}? {tool}{BOLD:#}{YELLOW:#} {DIM}asked {asked} ago{DIM:#}"
         );
-        if let Some(description) = &question.description {
+        // Most tools have it among their arguments, too.
+        let repeated = |words: &&String| word(&question.input, "description") != Some(words.as_str());
+        if let Some(description) = question.description.as_ref().filter(repeated) {
             let _ = writeln!(shown, "  {}", text::visible(description));
         }
         let choices = choices(question);
@@ -175,12 +197,11 @@ fn push_choices(shown: &mut String, choices: &[Choice<'_>]) {
         };
         let _ = writeln!(shown, "  {}{several}", text::visible(choice.question));
         for (label, description) in &choice.options {
-            let _ = writeln!(
-                shown,
-                "    {} {DIM}{}{DIM:#}",
-                text::visible(label),
-                text::visible(description)
-            );
+            let _ = write!(shown, "    - {}", text::visible(label));
+            if !description.is_empty() {
+                let _ = write!(shown, "{DIM}: {}{DIM:#}", text::visible(description));
+            }
+            shown.push('\n');
         }
     }
 }
@@ -263,6 +284,21 @@ mod tests {
     }
 
     #[test]
+    fn a_question_is_told_once() {
+        let mut task = TaskView {
+            id: "7".into(),
+            questions: vec![question("Bash", json!({"command": "make"}))],
+            ..TaskView::default()
+        };
+        let mut teller = Teller::default();
+        let told: Vec<String> = teller.news(&task).iter().map(|words| plain(words)).collect();
+        assert_eq!(told, ["task 7 asks: Bash: make (wezterm-parallel show 7)"]);
+        assert!(teller.news(&task).is_empty());
+        task.questions[0].request_id = "06d8-2".into();
+        assert_eq!(teller.news(&task).len(), 1);
+    }
+
+    #[test]
     fn a_question_in_full_says_how_to_answer_it() {
         let long: Vec<String> = (1..=14).map(|n| format!("line {n}")).collect();
         let input = json!({"file_path": "/home/me/a b", "content": long.join("\n"), "mode": 7});
@@ -311,10 +347,10 @@ mod tests {
 
         ? AskUserQuestion asked 2m10s ago
           Which drink? (several may be chosen)
-            Green tea hot
-            Water 
+            - Green tea: hot
+            - Water
           Now?
-            Yes at once
+            - Yes: at once
           wezterm-parallel answer 7 allow --request 06d8-1 --choose 'Drink=Green tea' --choose 'Now?=Yes'
           wezterm-parallel answer 7 deny --request 06d8-1 --message 'rather …'
         ");

@@ -11,8 +11,8 @@ use crate::protocol::{AttemptView, ExplanationView, GateView, StatusAnswer, Summ
 
 /// States that a task does not leave by itself.
 const ENDS: [&str; 5] = ["succeeded", "failed", "cancelled", "skipped", "lost"];
-/// What a state may take of a line in the table: the command is of interest too.
-const STATE_COLUMNS_MAX: usize = 36;
+/// The part of the screen's columns that a state may take: the command is of interest too.
+const STATE_PART: (usize, usize) = (2, 5);
 /// Ends that someone should look at.
 const BAD_ENDS: [&str; 2] = ["failed", "lost"];
 
@@ -45,14 +45,15 @@ pub(crate) fn status(answer: &StatusAnswer, now_ms: u64, width: Option<usize>) -
             &[2, 4],
         );
         for task in &answer.tasks {
-            table.row(status_row(task, now_ms));
+            table.row(status_row(task, now_ms, width));
         }
         shown.push_str(&table.render(width));
     }
     shown
 }
 
-fn status_row(task: &TaskView, now_ms: u64) -> Vec<Cell> {
+fn status_row(task: &TaskView, now_ms: u64, width: Option<usize>) -> Vec<Cell> {
+    let state_columns = width.map_or(usize::MAX, |width| width * STATE_PART.0 / STATE_PART.1);
     let worker = match task.label.as_deref() {
         Some(label) => format!("{}/{label}", task.worker),
         None => task.worker.clone(),
@@ -60,7 +61,7 @@ fn status_row(task: &TaskView, now_ms: u64) -> Vec<Cell> {
     vec![
         Cell::new(&task.id, BOLD),
         Cell::new(
-            text::truncated(&state_words(task), STATE_COLUMNS_MAX),
+            text::truncated(&state_words(task), state_columns),
             text::state_style(&task.state),
         ),
         Cell::plain(task.priority.to_string()),
@@ -451,8 +452,8 @@ mod tests {
         };
         insta::assert_snapshot!(plain(&status(&answer, NOW, Some(80))), @r"
         0/0 running, 0 queued
-        ID  STATE                                 PRI  WORKER/LABEL   TIME  COMMAND
-        12  waiting (Bash: rm -rf target/debug/…  100  claude        1m01s  tidy up
+        ID  STATE                             PRI  WORKER/LABEL   TIME  COMMAND
+        12  waiting (Bash: rm -rf target/de…  100  claude        1m01s  tidy up
         ");
         let shown = plain(&task(&waiting(), NOW));
         let shown = shown.replace(&local_time(NOW - 65_000), "[queued]");

@@ -11,6 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::follow::Followers;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::question_text::Teller;
 use crate::cli::task_text::{end_words, has_ended, has_succeeded, time_words};
 use crate::cli::watch::Watch;
 use crate::cli::{screen, value, wait};
@@ -149,9 +150,13 @@ pub(super) fn wait(context: &Context, ids: &[String], quiet: bool) -> Result<Exi
     let bar = Bar::running(ids.len(), quiet);
     let mut lines = Lines::new(!quiet && !screen::stderr_is_terminal());
     let mut changed = ids.to_vec();
+    let mut teller = Teller::default();
     loop {
         for id in changed {
             let task = watch.task(&id);
+            for words in task.map(|task| teller.news(task)).unwrap_or_default() {
+                bar.0.suspend(|| screen::note(&words));
+            }
             if tally.note(&id, task) && !task.is_some_and(has_succeeded) {
                 let words = task.map_or_else(
                     || format!("task {id}: removed before its end was seen"),

@@ -269,7 +269,7 @@ fn on_the_command_line() {
         error: there is nothing to queue
         hint: `queue 'fix the flaky test'` takes a prompt, `queue --shell 'make test'` a shell line, `queue -- cargo test` a program with its arguments, and `queue -` reads from stdin
     $ queue  → 2
-        error: the prompt is empty
+        error: the prompt or command is empty
         hint: `queue 'fix the flaky test'` takes a prompt, `queue --shell 'make test'` a shell line, `queue -- cargo test` a program with its arguments, and `queue -` reads from stdin
     $ queue a b → 2
         error: a prompt is one argument, and `a b` is several

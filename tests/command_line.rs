@@ -980,3 +980,56 @@ fn claude_and_others_are_followed_together() {
     --- exit 0
     "#);
 }
+
+/// What `doctor` says of Claude with this script in the place of the CLI; `None` for no CLI at all.
+fn doctors_words(script: Option<&str>, key: Option<&str>) -> String {
+    let stage = Stage::new(|message, _| Reply::Say(vec![obliging(message)]));
+    let programs = stage.home.path().join("bin");
+    std::fs::create_dir(&programs).unwrap();
+    if let Some(script) = script {
+        let path = programs.join("claude");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let mut command = stage.command(&["doctor"]);
+    command.env("PATH", &programs).env("CLAUDECODE", "1");
+    if let Some(key) = key {
+        command.env("ANTHROPIC_API_KEY", key);
+    }
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(key.is_none_or(|key| !text.contains(key)), "{text}");
+    let lines = text.lines().filter(|line| line.contains("  claude  "));
+    let words: Vec<&str> = lines.collect();
+    words
+        .join("\n")
+        .replace(stage.home.path().to_str().unwrap(), "[home]")
+}
+
+#[test]
+fn doctor_looks_at_claude() {
+    let answers = |status: &str| {
+        format!(
+            "case $1 in --version) echo '2.1.330 (Claude Code)' ;; auth) {status} ;; esac; \
+             test -z \"$CLAUDECODE\""
+        )
+    };
+    let login = r#"echo '{"loggedIn":true,"authMethod":"claude.ai","email":"me@example.org"}'"#;
+    let none = r#"echo '{"loggedIn":false,"authMethod":"none"}'; exit 1"#;
+    let shown = [
+        doctors_words(Some(&answers(login)), None),
+        doctors_words(Some(&answers(none)), None),
+        doctors_words(Some(&answers(none)), Some("sk-secret")),
+        doctors_words(Some(&answers("exit 2")), None),
+        doctors_words(Some("exit 2"), None),
+        doctors_words(None, None),
+    ];
+    insta::assert_snapshot!(shown.join("\n"), @r"
+    ok    claude    profile claude: [home]/bin/claude, 2.1.330 (Claude Code), logged in (claude.ai)
+    warn  claude    profile claude: [home]/bin/claude, 2.1.330 (Claude Code), not logged in: start `claude` and type /login
+    ok    claude    profile claude: [home]/bin/claude, 2.1.330 (Claude Code), API key from the environment
+    warn  claude    profile claude: [home]/bin/claude, 2.1.330 (Claude Code), the login cannot be told: `auth status` says nothing that can be read
+    warn  claude    profile claude: [home]/bin/claude --version fails
+    warn  claude    profile claude: there is no program claude: install Claude Code (npm install -g @anthropic-ai/claude-code), or name it as `binary` in [workers.claude]
+    ");
+}

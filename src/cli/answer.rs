@@ -205,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    fn question(questions: serde_json::Value) -> QuestionView {
+    fn question(questions: &serde_json::Value) -> QuestionView {
         QuestionView {
             tool: "AskUserQuestion".into(),
             input: json!({ "questions": questions }),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     fn drink() -> QuestionView {
-        question(json!([{"question": "Which = drink?", "header": "Drink",
+        question(&json!([{"question": "Which = drink?", "header": "Drink",
                          "options": [{"label": "Tea"}, {"label": "Water"}]}]))
     }
 
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn several_questions_are_named_and_all_answered() {
-        let both = question(json!([
+        let both = question(&json!([
             {"question": "Drink?", "options": [{"label": "Tea"}]},
             {"question": "Extras?", "multiSelect": true, "options": [{"label": "Milk"}, {"label": "Ice"}]},
         ]));

@@ -62,7 +62,7 @@ mod tests {
                 splitter.skip();
             } else {
                 splitter.feed(piece.as_bytes(), |line| {
-                    lines.push(String::from_utf8_lossy(line).into_owned())
+                    lines.push(String::from_utf8_lossy(line).into_owned());
                 });
             }
         }

@@ -113,7 +113,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Queue(queue::QueueArgs),
+    Queue(Box<queue::QueueArgs>),
     Batch(batch::BatchArgs),
     Status(status::StatusArgs),
     Show(show::ShowArgs),

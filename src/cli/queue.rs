@@ -157,7 +157,9 @@ fn work(command: &[String], argv: Vec<String>) -> Result<(Option<String>, Option
         ([], true) => Err(Failure::usage("there is nothing to queue").hint(FORMS)),
         ([], false) => Ok((None, Some(argv))),
         ([dash], true) if dash == "-" => Ok((Some(command_from_stdin()?), None)),
-        ([line], true) if line.trim().is_empty() => Err(Failure::usage("the prompt is empty").hint(FORMS)),
+        ([line], true) if line.trim().is_empty() => {
+            Err(Failure::usage("the prompt or command is empty").hint(FORMS))
+        }
         ([line], true) => Ok((Some(line.clone()), None)),
         (words, true) => {
             let words = words.join(" ");
@@ -310,7 +312,7 @@ mod tests {
         );
         assert_eq!(
             work(&words(&["  "]), vec![]).unwrap_err().message,
-            "the prompt is empty"
+            "the prompt or command is empty"
         );
         assert!(work(&words(&["a"]), words(&["b"])).is_err());
     }

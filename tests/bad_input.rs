@@ -149,7 +149,7 @@ fn over_the_socket() {
         let next = wire.ask(r#"{"Info":{}}"#);
         assert!(next.starts_with(r#"{"Daemon":"#), "after {what}: {next}");
     }
-    insta::assert_snapshot!(table, @r###"
+    insta::assert_snapshot!(table, @r#"
     deep nesting: "invalid_json","message":"nested deeper than 32 levels at column 42","hint":"no message needs more than four levels"
     too long: "line_too_long","message":"the line is longer than 65536 bytes","hint":"put long texts into a file, or raise `limits.line_bytes` in the config"
     invalid JSON: "invalid_json","message":"invalid JSON at column 32: key must be a string","hint":"send one JSON object per line"
@@ -166,7 +166,7 @@ fn over_the_socket() {
     command and argv: "invalid_value","message":"the task has both `command` and `argv`","hint":"give it one of them"
     NUL: "invalid_value","message":"`command` contains a NUL at byte 1","hint":"the system takes no NUL there"
     NUL in an argument: "invalid_value","message":"`argv[1]` contains a NUL at byte 1","hint":"the system takes no NUL there"
-    unknown worker: "unknown_worker","message":"there is no worker profile 'shel'","hint":"did you mean 'shell'? known profiles: exec, shell; add one to the config as [workers.shel]"
+    unknown worker: "unknown_worker","message":"there is no worker profile 'shel'","hint":"did you mean 'shell'? known profiles: claude, exec, shell; add one to the config as [workers.shel]"
     missing program: "missing_program","message":"there is no program '/no/such/program' (tried /no/such/program)","hint":"check the spelling, install it, or give its full path"
     program not on the PATH: "missing_program","message":"there is no program 'no-such-program' (tried /usr/bin/no-such-program, /bin/no-such-program)","hint":"check the spelling, install it, or give its full path"
     missing folder: "missing_cwd","message":"the working folder '/no/such/folder' does not exist","hint":"create it, or give another with cwd"
@@ -193,7 +193,7 @@ fn over_the_socket() {
     wrong state: "wrong_state","message":"task 'first' is queued, but must be over","hint":"nothing was changed"
     no numbers: "invalid_value","message":"`count` is 0, but must be 1 to 10000000","hint":"reserve in several steps"
     not yet: "unsupported","message":"this daemon does not do workspaces yet","hint":"a newer version may"
-    "###);
+    "#);
     assert_eq!(home.tasks().len(), 2, "something was queued");
     // A line without an end is cut off, with a word why.
     let mut endless = Wire::connect(&home);
@@ -264,16 +264,16 @@ fn on_the_command_line() {
         let code = output.status.code().expect("no signal");
         table += &format!("$ {} → {code}\n{words}", command.join(" "));
     }
-    insta::assert_snapshot!(table, @r###"
+    insta::assert_snapshot!(table, @r#"
     $ queue → 2
-        error: there is no command to queue
-        hint: `queue 'echo hi'` runs a shell line, `queue -- echo hi` runs a program with its arguments, `queue -` reads the command from stdin
+        error: there is nothing to queue
+        hint: `queue 'fix the flaky test'` takes a prompt, `queue --shell 'make test'` a shell line, `queue -- cargo test` a program with its arguments, and `queue -` reads from stdin
     $ queue  → 2
-        error: the command is empty
-        hint: `queue 'echo hi'` runs a shell line, `queue -- echo hi` runs a program with its arguments, `queue -` reads the command from stdin
+        error: the prompt or command is empty
+        hint: `queue 'fix the flaky test'` takes a prompt, `queue --shell 'make test'` a shell line, `queue -- cargo test` a program with its arguments, and `queue -` reads from stdin
     $ queue a b → 2
-        error: a command is one argument, and `a b` is several
-        hint: write `queue 'a b'` for a shell line, or `queue -- a b` for a program with its arguments
+        error: a prompt is one argument, and `a b` is several
+        hint: write `queue 'a b'` for a prompt, `queue --shell 'a b'` for a shell line, or `queue -- a b` for a program with its arguments
     $ queue -p 256 true → 2
         error: invalid value '256' for '--priority <N>': a priority is 0 to 255, or low (50), normal (100), high (150), urgent (200)
         For more information, try '--help'.
@@ -294,7 +294,7 @@ fn on_the_command_line() {
         For more information, try '--help'.
     $ queue --worker shel true → 4
         error: there is no worker profile 'shel'
-        hint: did you mean 'shell'? known profiles: exec, shell; add one to the config as [workers.shel]
+        hint: did you mean 'shell'? known profiles: claude, exec, shell; add one to the config as [workers.shel]
     $ queue -- /no/such/program → 4
         error: there is no program '/no/such/program' (tried /no/such/program)
         hint: check the spelling, install it, or give its full path
@@ -327,7 +327,7 @@ fn on_the_command_line() {
         hint: did you mean `command`?; nothing was queued
     $ batch broken → 2
         error: broken:2:19: invalid JSON: trailing comma
-        hint: a line that begins with { is one JSON object; `--lines` takes it as a command; nothing was queued
+        hint: a line that begins with { is one JSON object; `--lines` takes it as it is; nothing was queued
     $ batch latin → 2
         error: latin:1:9: byte 0xe9 is not UTF-8
         hint: save the file as UTF-8; nothing was queued
@@ -358,7 +358,7 @@ fn on_the_command_line() {
           tip: a similar subcommand exists: 'status'
         Usage: wezterm-parallel [OPTIONS] <COMMAND>
         For more information, try '--help'.
-    "###);
+    "#);
     assert_eq!(home.tasks().len(), 2, "something was queued");
 }
 

@@ -136,18 +136,52 @@ fn every_field_of_a_task_is_explained() {
     }
 }
 
-/// The JSON block that follows `<!-- name -->` is one of type `T`, and nothing else is in it.
-fn assert_block<T: DeserializeOwned + Serialize>(name: &str) {
+/// Each JSON block that follows `<!-- name -->` is one of type `T`, and nothing else is in it.
+fn assert_blocks<T: DeserializeOwned + Serialize>(name: &str) {
     let page = page();
-    let (_, rest) = page.split_once(&format!("<!-- {name} -->\n```json\n")).unwrap();
-    let (block, _) = rest.split_once("\n```").unwrap();
-    let shown: Value = serde_json::from_str(block).unwrap();
-    let parsed: T = serde_json::from_value(shown.clone()).unwrap();
-    assert_eq!(serde_json::to_value(parsed).unwrap(), shown);
+    let marker = format!("<!-- {name} -->\n```json\n");
+    let blocks: Vec<&str> = page.split(&marker).skip(1).collect();
+    assert!(!blocks.is_empty(), "{name}");
+    for block in blocks {
+        let (block, _) = block.split_once("\n```").unwrap();
+        let shown: Value = serde_json::from_str(block).unwrap();
+        let parsed: T = serde_json::from_value(shown.clone()).unwrap();
+        assert_eq!(serde_json::to_value(parsed).unwrap(), shown);
+    }
 }
 
 #[test]
 fn the_json_of_the_command_line_is_as_shown() {
-    assert_block::<TaskView>("TaskView");
-    assert_block::<StatusAnswer>("StatusAnswer");
+    assert_blocks::<TaskView>("TaskView");
+    assert_blocks::<StatusAnswer>("StatusAnswer");
+}
+
+#[test]
+fn every_option_for_claude_is_explained() {
+    let page = page();
+    let (_, table) = page.split_once("| in `claude` | meaning |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let schema = schema();
+    let fields = schema["$defs"]["ClaudeOptions"]["properties"]
+        .as_object()
+        .unwrap();
+    for field in fields.keys() {
+        assert!(table.contains(&format!("`{field}`")), "{field} is missing");
+    }
+}
+
+#[test]
+fn every_outcome_of_a_claude_worker_is_explained() {
+    let page = page();
+    let (_, table) = page
+        .split_once("Claude workers only, whatever their exit code:")
+        .unwrap();
+    let (table, _) = table.split_once("\n\nA whole status").unwrap();
+    let schema = schema();
+    let words = schema["$defs"]["AttemptView"]["properties"]["outcome"]["description"].as_str();
+    let (_, words) = words.unwrap().split_once("for Claude workers also").unwrap();
+    let (words, _) = words.trim().trim_matches('`').split_once('`').unwrap();
+    for word in words.split_whitespace() {
+        assert!(table.contains(&format!("`{word}`")), "{word} is missing");
+    }
 }

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::text::{self, GREEN, RED, YELLOW};
 use super::value::short_bytes;
-use super::{doctor_journal as journal, screen, task_text};
+use super::{doctor_claude as claude, doctor_journal as journal, screen, task_text};
 use crate::client::{Client, ClientError};
 use crate::config::{Config, Loaded, Paths};
 use crate::protocol::{Answer, DaemonInfo, Filter, Message};
@@ -59,6 +59,9 @@ impl DoctorArgs {
         check_space(&paths.data, &mut report);
         check_slots(config.as_ref(), &mut report);
         check_shell(&mut report);
+        if let Some(loaded) = &config {
+            claude::check(&loaded.config, &mut report);
+        }
         check_files(&mut report);
         screen::print(&report.text())?;
         Ok(report.exit())

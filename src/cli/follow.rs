@@ -8,14 +8,16 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use super::attempt_output::{self, AttemptOutput, Shown};
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::output_file::OutputFile;
 use super::prefix::PrefixWriter;
+use super::question_text::Teller;
 use super::task_text::{end_words, has_ended, has_succeeded, outcome_words};
 use super::watch::Watch;
-use super::{log, screen, text, value, wait};
+use super::{screen, text, value, wait};
 use crate::protocol::{AttemptView, TaskView};
 
 /// How soon new output shows; files are looked at this often while they do not grow.
@@ -39,21 +41,28 @@ pub(crate) struct FollowArgs {
     /// Begin with the last lines of what is there
     #[arg(long, value_name = "LINES")]
     tail: Option<usize>,
+    /// The bytes as they were written, rather than what Claude did as people read it
+    #[arg(long)]
+    raw: bool,
 }
 
 impl FollowArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        follow(context, &self.ids, self.tail)
+        let shown = Shown {
+            raw: self.raw,
+            tail: self.tail,
+        };
+        follow(context, &self.ids, shown)
     }
 }
 
 /// Follows these tasks, which must exist, until all have ended.
-pub(crate) fn follow(context: &Context, ids: &[String], tail: Option<usize>) -> Result<Exit, Failure> {
+pub(crate) fn follow(context: &Context, ids: &[String], shown: Shown) -> Result<Exit, Failure> {
     let watch = Watch::start(context, ids)?;
     if let Some(id) = ids.iter().find(|id| watch.task(id).is_none()) {
         return Err(wait::unknown_task(id));
     }
-    let mut followers = Followers::new(watch, ids, tail)?;
+    let mut followers = Followers::new(watch, ids, shown)?;
     let interrupt = Interrupt::catch()?;
     while !followers.open.is_empty() {
         interrupt.check(|| wait::goes_on(&followers.open))?;
@@ -71,7 +80,8 @@ pub(crate) struct Followers<'a> {
     streams: BTreeMap<String, Stream>,
     stdout: File,
     prefixed: bool,
-    tail: Option<usize>,
+    shown: Shown,
+    teller: Teller,
     /// How it stands: 0 until a task ends without success.
     pub(crate) exit: Exit,
 }
@@ -80,21 +90,22 @@ pub(crate) struct Followers<'a> {
 #[derive(Default)]
 struct Stream {
     attempt: u32,
-    output: Option<OutputFile>,
+    output: Option<AttemptOutput>,
     errors: Option<OutputFile>,
     prefix: PrefixWriter,
 }
 
 impl<'a> Followers<'a> {
     /// Follows tasks that are watched.
-    pub(crate) fn new(watch: Watch<'a>, ids: &[String], tail: Option<usize>) -> Result<Self, Failure> {
+    pub(crate) fn new(watch: Watch<'a>, ids: &[String], shown: Shown) -> Result<Self, Failure> {
         let mut followers = Self {
             watch,
             open: ids.iter().cloned().collect(),
             streams: BTreeMap::new(),
             stdout: screen::raw_stdout()?,
             prefixed: ids.len() > 1,
-            tail,
+            shown,
+            teller: Teller::default(),
             exit: Exit::Ok,
         };
         for id in ids {
@@ -165,17 +176,21 @@ impl<'a> Followers<'a> {
             }
             return Ok(false);
         };
-        if stream.open(attempt, self.tail)? {
-            self.tail = self.tail.filter(|_| self.prefixed);
+        if stream.open(attempt, self.shown)? {
+            self.shown.tail = self.shown.tail.filter(|_| self.prefixed);
             stream.announce(id, attempt, self.prefixed);
         }
         if stream.copy(&mut self.stdout)? {
             return Ok(true);
         }
+        self.teller
+            .news(task)
+            .iter()
+            .for_each(|words| screen::note(words));
         if attempt.outcome.is_none() {
             return Ok(false);
         }
-        stream.prefix.finish(&mut self.stdout)?;
+        stream.finish(&mut self.stdout)?;
         if let Some(next) = task.attempts.iter().find(|next| next.n > stream.attempt) {
             screen::note(&format!(
                 "{}attempt {} ended: {}",
@@ -229,18 +244,14 @@ impl Stream {
     }
 
     /// Opens what is there by now; whether the output has just been opened.
-    fn open(&mut self, attempt: &AttemptView, tail: Option<usize>) -> Result<bool, Failure> {
-        let folder = Path::new(&attempt.folder);
+    fn open(&mut self, attempt: &AttemptView, shown: Shown) -> Result<bool, Failure> {
         if self.errors.is_none() {
-            self.errors = log::open(&folder.join("stderr"))?;
+            self.errors = attempt_output::open(&Path::new(&attempt.folder).join("stderr"))?;
         }
         if self.output.is_some() {
             return Ok(false);
         }
-        self.output = log::open(&folder.join("output"))?;
-        if let (Some(output), Some(lines)) = (&mut self.output, tail) {
-            output.seek_to_last_lines(lines)?;
-        }
+        self.output = AttemptOutput::open(attempt, shown)?;
         Ok(self.output.is_some())
     }
 
@@ -268,5 +279,13 @@ impl Stream {
             }
         }
         Ok(true)
+    }
+    /// The attempt is over, and everything that it wrote is there.
+    fn finish(&mut self, stdout: &mut File) -> Result<(), Failure> {
+        if let Some(output) = &mut self.output {
+            output.finish(true, &mut self.prefix.onto(stdout))?;
+        }
+        self.prefix.finish(stdout)?;
+        Ok(())
     }
 }

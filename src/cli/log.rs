@@ -1,19 +1,26 @@
 //! `log`: what an attempt wrote, from its folder.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
+use super::attempt_output::{open, AttemptOutput, Shown};
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use super::output_file::OutputFile;
+use super::line_splitter::LineSplitter;
+use super::output_file::{OutputFile, Piece};
 use super::{screen, value};
+use crate::claude::Transcript;
 use crate::protocol::{AttemptView, TaskView};
 
 /// Print what a task wrote
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
-                        wezterm-parallel log 7 --tail 20\n  \
-                        wezterm-parallel log 7 --attempt 1 | less -R")]
+#[command(
+    after_help = "What Claude did is shown to be read by people; --raw has the CLI's own lines.\n\n\
+                  Examples:\n  \
+                  wezterm-parallel log 7 --tail 20\n  \
+                  wezterm-parallel log 7 --result > answer.md\n  \
+                  wezterm-parallel log 7 --attempt 1 | less -R"
+)]
 pub(crate) struct LogArgs {
     /// The task
     #[arg(value_parser = value::task_id)]
@@ -24,18 +31,31 @@ pub(crate) struct LogArgs {
     /// Only the last lines
     #[arg(long, value_name = "LINES")]
     tail: Option<usize>,
+    /// The bytes as they were written
+    #[arg(long)]
+    raw: bool,
+    /// Only the answer that Claude gave in the end
+    #[arg(long, conflicts_with_all = ["raw", "tail"])]
+    result: bool,
 }
 
 impl LogArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let task = context.task(self.id)?;
         let attempt = chosen_attempt(&task, self.attempt)?;
-        let folder = Path::new(&attempt.folder);
-        if let Some(mut output) = open(&folder.join("output"))? {
-            print(&mut output, self.tail, &mut screen::raw_stdout()?)?;
+        if self.result {
+            print_result(&task.id, attempt)?;
+            return Ok(Exit::Ok);
+        }
+        let shown = Shown {
+            raw: self.raw,
+            tail: self.tail,
+        };
+        if let Some(mut output) = AttemptOutput::open(attempt, shown)? {
+            output.finish(attempt.outcome.is_some(), &mut screen::raw_stdout()?)?;
         }
         // A profile that keeps stderr apart has it printed to stderr.
-        if let Some(mut errors) = open(&folder.join("stderr"))? {
+        if let Some(mut errors) = open(&Path::new(&attempt.folder).join("stderr"))? {
             print(&mut errors, self.tail, &mut io::stderr().lock())?;
         }
         if let Some(message) = &attempt.message {
@@ -47,6 +67,41 @@ impl LogArgs {
         }
         Ok(Exit::Ok)
     }
+}
+
+/// The final answer alone, with a newline at its end.
+fn print_result(id: &str, attempt: &AttemptView) -> Result<(), Failure> {
+    let output = open(&Path::new(&attempt.folder).join("output"))?;
+    let answer = output.map(final_answer).transpose()?.flatten();
+    let Some(answer) = answer else {
+        let hint = match attempt.outcome {
+            None => format!("it still runs: `wezterm-parallel follow {id}`"),
+            Some(_) => format!("`wezterm-parallel log {id}` shows what there is"),
+        };
+        let message = format!("attempt {} of task {id} gave no final answer", attempt.n);
+        return Err(Failure::refused(message).hint(hint));
+    };
+    let mut stdout = screen::raw_stdout()?;
+    stdout.write_all(answer.as_bytes())?;
+    if !answer.ends_with('\n') {
+        stdout.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// The text of the last result among the events of an output.
+fn final_answer(mut output: OutputFile) -> io::Result<Option<String>> {
+    let mut lines = LineSplitter::default();
+    let mut transcript = Transcript::new();
+    while let Some(piece) = output.next_piece()? {
+        match piece {
+            Piece::Bytes(bytes) => lines.feed(bytes, |line| {
+                transcript.line(line);
+            }),
+            Piece::Missing(_) => lines.skip(),
+        }
+    }
+    Ok(transcript.final_text().map(str::to_owned))
 }
 
 fn chosen_attempt(task: &TaskView, number: Option<u32>) -> Result<&AttemptView, Failure> {
@@ -65,11 +120,6 @@ fn chosen_attempt(task: &TaskView, number: Option<u32>) -> Result<&AttemptView, 
         Failure::refused(format!("task {id} has no attempt {number}"))
             .hint(format!("its last attempt is {}", last.n))
     })
-}
-
-/// Opens a file of an attempt folder.
-pub(crate) fn open(path: &Path) -> Result<Option<OutputFile>, Failure> {
-    OutputFile::open(path).map_err(|error| Failure::file(format!("cannot read {}", path.display()), &error))
 }
 
 fn print(output: &mut OutputFile, tail: Option<usize>, out: &mut impl io::Write) -> io::Result<()> {

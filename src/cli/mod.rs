@@ -3,26 +3,36 @@
 //! No command here needs the async runtime or the config before it knows that it does: a `queue`
 //! is one connection, one line and one answer.
 
+mod answer;
+mod attempt_output;
 mod batch;
 mod cancel;
+mod claude_options;
+mod claude_text;
 mod clean;
 mod completions;
 mod config;
 mod context;
+mod cost;
+mod cost_text;
 mod daemon;
 mod doctor;
+mod doctor_claude;
 mod doctor_journal;
 mod edit;
 mod exit;
 mod explain;
 mod follow;
 mod hold;
+mod human_view;
 mod interrupt;
+mod line_splitter;
 mod log;
 mod man;
 mod output_file;
 mod pause;
 mod prefix;
+mod question_text;
 mod queue;
 mod retry;
 mod screen;
@@ -103,13 +113,15 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Queue(queue::QueueArgs),
+    Queue(Box<queue::QueueArgs>),
     Batch(batch::BatchArgs),
     Status(status::StatusArgs),
     Show(show::ShowArgs),
     Explain(explain::ExplainArgs),
     Log(log::LogArgs),
     Follow(follow::FollowArgs),
+    Answer(answer::AnswerArgs),
+    Cost(cost::CostArgs),
     Wait(wait::WaitArgs),
     Cancel(cancel::CancelArgs),
     Retry(retry::RetryArgs),
@@ -164,6 +176,8 @@ impl Command {
             Self::Explain(args) => args.run(context),
             Self::Log(args) => args.run(context),
             Self::Follow(args) => args.run(context),
+            Self::Answer(args) => args.run(context),
+            Self::Cost(args) => args.run(context),
             Self::Wait(args) => args.run(context),
             Self::Cancel(args) => args.run(context),
             Self::Retry(args) => args.run(context),
@@ -250,6 +264,16 @@ mod tests {
             "edit 7",
             "retry",
             "retry 7 --all-failed",
+            "answer 7",
+            "answer 7 maybe",
+            "cost --by hour",
+            "cost --since soon",
+            "cost --json --by day",
+            "queue --shell --worker claude x",
+            "queue --shell -- ls",
+            "queue --fork x",
+            "queue --resume a --continue-from 7 x",
+            "resume 7 --worker claude",
             "wait 7 --all",
             "pause 7 --workspace api",
             "cancel",

@@ -23,6 +23,20 @@ pub(crate) struct OutputFile {
     chunk: Vec<u8>,
 }
 
+/// What comes next in a file.
+#[derive(Debug)]
+pub(crate) enum Piece<'a> {
+    /// Bytes that were written.
+    Bytes(&'a [u8]),
+    /// So many bytes of the middle were not kept.
+    Missing(u64),
+}
+
+/// How a middle that was not kept is told, in a line of its own.
+pub(crate) fn missing_words(bytes: u64) -> String {
+    format!("… {} of the middle was not kept …\n", short_bytes(bytes))
+}
+
 /// What lies at a position.
 enum Region {
     /// Bytes, up to this position (exclusive).
@@ -49,24 +63,40 @@ impl OutputFile {
 
     /// Passes on the next piece, if there is one; where the middle was not kept, says so instead.
     pub(crate) fn copy_piece(&mut self, out: &mut impl Write) -> io::Result<bool> {
+        match self.next_piece()? {
+            None => return Ok(false),
+            Some(Piece::Bytes(bytes)) => out.write_all(bytes)?,
+            Some(Piece::Missing(bytes)) => write!(out, "\n{}", missing_words(bytes))?,
+        }
+        Ok(true)
+    }
+
+    /// The next piece, if there is one by now.
+    pub(crate) fn next_piece(&mut self) -> io::Result<Option<Piece<'_>>> {
         match self.region()? {
-            Region::End => Ok(false),
+            Region::End => Ok(None),
             Region::Hole(end) => {
-                let missing = short_bytes(end - self.position);
-                write!(out, "\n… {missing} of the middle was not kept …\n")?;
+                let missing = end - self.position;
                 self.position = end;
-                Ok(true)
+                Ok(Some(Piece::Missing(missing)))
             }
             Region::Data(end) => {
                 let room = usize::try_from(end - self.position).unwrap_or(CHUNK).min(CHUNK);
                 self.chunk.resize(CHUNK, 0);
                 self.file.seek(SeekFrom::Start(self.position))?;
                 let count = self.file.read(&mut self.chunk[..room])?;
-                out.write_all(&self.chunk[..count])?;
                 self.position += count as u64;
-                Ok(count > 0)
+                Ok((count > 0).then(|| Piece::Bytes(&self.chunk[..count])))
             }
         }
+    }
+
+    /// The first bytes of the file, as many as there are by now and at most `most`; the position stays.
+    pub(crate) fn first_bytes(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.file.seek(SeekFrom::Start(0))?;
+        (&self.file).take(most as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Passes on everything that is there.

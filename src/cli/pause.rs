@@ -1,4 +1,4 @@
-//! `pause` and its inverse `resume`.
+//! `pause` and its inverse `resume`, which also undoes the hold of a profile after a failed login.
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
@@ -18,9 +18,16 @@ pub(crate) struct PauseArgs {
 
 /// Undo a pause: of tasks, or without ids of all starts
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "With --worker, a profile goes on that is held because its login failed: log in\n\
+                  first (`claude`, then /login)."
+)]
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
     which: Which,
+    /// The starts of this profile, after its login failed
+    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["ids", "workspace"])]
+    worker: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +48,10 @@ impl PauseArgs {
 
 impl ResumeArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        context.change(&Message::Resume(self.which.into()))
+        context.change(&Message::Resume(Ids {
+            worker: self.worker,
+            ..self.which.into()
+        }))
     }
 }
 

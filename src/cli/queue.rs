@@ -1,9 +1,11 @@
-//! `queue`: hands one command to the daemon and prints its id.
+//! `queue`: hands one prompt or command to the daemon and prints its id.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::attempt_output::Shown;
+use super::claude_options::ClaudeArgs;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::value::{self, EnvSetting};
@@ -17,22 +19,27 @@ const OWN_VARIABLES: [&str; 3] = [
     "WEZTERM_PARALLEL_FOLDER",
 ];
 
-/// Queue a command and print its id
+/// The profile that `--shell` stands for.
+pub(crate) const SHELL: &str = "shell";
+
+/// Queue a prompt or a command and print its id
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "wezterm-parallel queue [OPTIONS] COMMAND\n       \
+    override_usage = "wezterm-parallel queue [OPTIONS] PROMPT\n       \
+                      wezterm-parallel queue [OPTIONS] --shell COMMAND\n       \
                       wezterm-parallel queue [OPTIONS] -- ARGV...\n       \
                       wezterm-parallel queue [OPTIONS] -",
-    after_help = "The command runs in the folder and with the environment that it is queued from.\n\n\
+    after_help = "It runs in the folder and with the environment that it is queued from.\n\n\
                   Examples:\n  \
-                  wezterm-parallel queue 'make test && make doc'\n  \
-                  wezterm-parallel queue -p high --timeout 1h -- cargo test --workspace\n  \
-                  wezterm-parallel queue --after build:success --label nightly ./deploy\n  \
-                  wezterm-parallel queue - < nightly.sh"
+                  wezterm-parallel queue 'fix the flaky test'\n  \
+                  wezterm-parallel queue --ask --max-budget-usd 2 - < plan.md\n  \
+                  wezterm-parallel queue --continue-from 7 'now write the changelog'\n  \
+                  wezterm-parallel queue --shell 'make test && make doc'\n  \
+                  wezterm-parallel queue -p high --after 7 -- cargo test --workspace"
 )]
 pub(crate) struct QueueArgs {
-    /// A shell line, or what else the worker takes; `-` reads it from stdin
-    #[arg(value_name = "COMMAND")]
+    /// A prompt, or what else the worker takes; `-` reads it from stdin
+    #[arg(value_name = "PROMPT")]
     command: Vec<String>,
     /// A program and its arguments, run without a shell
     #[arg(last = true, value_name = "ARGV", value_hint = clap::ValueHint::CommandWithArguments)]
@@ -46,6 +53,9 @@ pub(crate) struct QueueArgs {
     /// The worker profile
     #[arg(long, value_name = "PROFILE")]
     worker: Option<String>,
+    /// It is a shell line: the same as --worker shell
+    #[arg(short, long, conflicts_with_all = ["worker", "argv"])]
+    shell: bool,
     /// Run in this folder
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     cwd: Option<PathBuf>,
@@ -87,6 +97,8 @@ pub(crate) struct QueueArgs {
     /// Wait, and show its output as it comes
     #[arg(long)]
     follow: bool,
+    #[command(flatten)]
+    claude: ClaudeArgs,
 }
 
 impl QueueArgs {
@@ -100,7 +112,7 @@ impl QueueArgs {
         if follow {
             // Stdout belongs to the task's own output.
             screen::note(&format!("queued task {id}"));
-            return follow::follow(context, &[id], None);
+            return follow::follow(context, &[id], Shown::default());
         }
         screen::print_line(&id)?;
         if wait {
@@ -118,7 +130,7 @@ impl QueueArgs {
             priority: self.priority,
             command,
             argv,
-            worker: self.worker,
+            worker: self.worker.or_else(|| self.shell.then(|| SHELL.to_owned())),
             cwd: Some(working_folder(self.cwd.as_deref())?),
             env: Some(env),
             env_add,
@@ -130,6 +142,7 @@ impl QueueArgs {
             retries: self.retries,
             max_queue_time_ms: self.max_queue_time,
             hold: self.hold,
+            claude: self.claude.into_options(),
             ..TaskQueue::default()
         })
     }
@@ -137,22 +150,26 @@ impl QueueArgs {
 
 /// The command or the argv, from the three forms of the command line.
 fn work(command: &[String], argv: Vec<String>) -> Result<(Option<String>, Option<Vec<String>>), Failure> {
-    const FORMS: &str = "`queue 'echo hi'` runs a shell line, `queue -- echo hi` runs a program with \
-                         its arguments, `queue -` reads the command from stdin";
+    const FORMS: &str = "`queue 'fix the flaky test'` takes a prompt, `queue --shell 'make test'` a shell \
+                         line, `queue -- cargo test` a program with its arguments, and `queue -` reads \
+                         from stdin";
     match (command, argv.is_empty()) {
-        ([], true) => Err(Failure::usage("there is no command to queue").hint(FORMS)),
+        ([], true) => Err(Failure::usage("there is nothing to queue").hint(FORMS)),
         ([], false) => Ok((None, Some(argv))),
         ([dash], true) if dash == "-" => Ok((Some(command_from_stdin()?), None)),
-        ([line], true) if line.trim().is_empty() => Err(Failure::usage("the command is empty").hint(FORMS)),
+        ([line], true) if line.trim().is_empty() => {
+            Err(Failure::usage("the prompt or command is empty").hint(FORMS))
+        }
         ([line], true) => Ok((Some(line.clone()), None)),
         (words, true) => {
             let words = words.join(" ");
-            let both = format!(
-                "write `queue '{words}'` for a shell line, or `queue -- {words}` for a program with its arguments"
+            let forms = format!(
+                "write `queue '{words}'` for a prompt, `queue --shell '{words}'` for a shell line, or \
+                 `queue -- {words}` for a program with its arguments"
             );
-            Err(Failure::usage(format!("a command is one argument, and `{words}` is several")).hint(both))
+            Err(Failure::usage(format!("a prompt is one argument, and `{words}` is several")).hint(forms))
         }
-        (_, false) => Err(Failure::usage("there is a command before `--` and another after it").hint(FORMS)),
+        (_, false) => Err(Failure::usage("there is a prompt before `--` and a program after it").hint(FORMS)),
     }
 }
 
@@ -161,16 +178,14 @@ fn command_from_stdin() -> Result<String, Failure> {
     std::io::stdin()
         .lock()
         .read_to_end(&mut bytes)
-        .map_err(|error| Failure::file("cannot read the command from stdin", &error))?;
+        .map_err(|error| Failure::file("cannot read stdin", &error))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
-        Failure::usage(format!(
-            "the command on stdin is not UTF-8: byte {place} is wrong"
-        ))
+        Failure::usage(format!("what stdin says is not UTF-8: byte {place} is wrong"))
     })?;
     let command = text.trim_end_matches(['\n', '\r']);
     if command.trim().is_empty() {
-        return Err(Failure::usage("there is no command on stdin"));
+        return Err(Failure::usage("there is nothing on stdin"));
     }
     Ok(command.to_owned())
 }
@@ -256,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn one_argument_is_a_shell_line() {
+    fn one_argument_is_a_prompt() {
         assert_eq!(
             work(&words(&["echo hi"]), vec![]).unwrap(),
             (Some("echo hi".into()), None)
@@ -270,25 +285,34 @@ mod tests {
     }
 
     #[test]
-    fn several_words_show_both_forms() {
+    fn several_words_show_all_forms() {
         let failure = work(&words(&["echo", "hi"]), vec![]).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert_eq!(
             failure.message,
-            "a command is one argument, and `echo hi` is several"
+            "a prompt is one argument, and `echo hi` is several"
         );
-        assert!(failure.hint.contains("queue 'echo hi'") && failure.hint.contains("queue -- echo hi"));
+        let forms = [
+            "`queue 'echo hi'`",
+            "`queue --shell 'echo hi'`",
+            "`queue -- echo hi`",
+        ];
+        assert!(
+            forms.iter().all(|form| failure.hint.contains(form)),
+            "{}",
+            failure.hint
+        );
     }
 
     #[test]
     fn nothing_and_both_are_refused() {
         assert_eq!(
             work(&[], vec![]).unwrap_err().message,
-            "there is no command to queue"
+            "there is nothing to queue"
         );
         assert_eq!(
             work(&words(&["  "]), vec![]).unwrap_err().message,
-            "the command is empty"
+            "the prompt or command is empty"
         );
         assert!(work(&words(&["a"]), words(&["b"])).is_err());
     }

@@ -19,6 +19,9 @@ pub(crate) struct RetryArgs {
     /// Every task that failed or was lost
     #[arg(long)]
     all_failed: bool,
+    /// Begin a new session, rather than go on with the last attempt's (Claude)
+    #[arg(long)]
+    fresh: bool,
 }
 
 impl RetryArgs {
@@ -26,7 +29,7 @@ impl RetryArgs {
         context.change(&Message::Retry(Retry {
             ids: self.ids,
             all_failed: self.all_failed,
-            fresh: false,
+            fresh: self.fresh,
         }))
     }
 }

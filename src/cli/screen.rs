@@ -69,6 +69,11 @@ pub(crate) fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Whether what goes to stdout is coloured.
+pub(crate) fn stdout_has_color() -> bool {
+    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+}
+
 /// Whether a person looks at stderr.
 pub(crate) fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()

@@ -5,11 +5,14 @@
 use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, BOLD, CYAN, DIM, GREEN, PLAIN, RED, YELLOW};
-use super::value::{local_time, short_bytes, short_duration};
+use super::value::{local_time, short_bytes, short_dollars, short_duration};
+use super::{claude_text, question_text};
 use crate::protocol::{AttemptView, ExplanationView, GateView, StatusAnswer, Summary, TaskView};
 
 /// States that a task does not leave by itself.
 const ENDS: [&str; 5] = ["succeeded", "failed", "cancelled", "skipped", "lost"];
+/// The part of the screen's columns that a state may take: the command is of interest too.
+const STATE_PART: (usize, usize) = (2, 5);
 /// Ends that someone should look at.
 const BAD_ENDS: [&str; 2] = ["failed", "lost"];
 
@@ -42,21 +45,25 @@ pub(crate) fn status(answer: &StatusAnswer, now_ms: u64, width: Option<usize>) -
             &[2, 4],
         );
         for task in &answer.tasks {
-            table.row(status_row(task, now_ms));
+            table.row(status_row(task, now_ms, width));
         }
         shown.push_str(&table.render(width));
     }
     shown
 }
 
-fn status_row(task: &TaskView, now_ms: u64) -> Vec<Cell> {
+fn status_row(task: &TaskView, now_ms: u64, width: Option<usize>) -> Vec<Cell> {
+    let state_columns = width.map_or(usize::MAX, |width| width * STATE_PART.0 / STATE_PART.1);
     let worker = match task.label.as_deref() {
         Some(label) => format!("{}/{label}", task.worker),
         None => task.worker.clone(),
     };
     vec![
         Cell::new(&task.id, BOLD),
-        Cell::new(state_words(task), text::state_style(&task.state)),
+        Cell::new(
+            text::truncated(&state_words(task), state_columns),
+            text::state_style(&task.state),
+        ),
         Cell::plain(task.priority.to_string()),
         Cell::plain(text::truncated(&worker, 24)),
         Cell::new(time_words(task, now_ms), DIM),
@@ -64,7 +71,7 @@ fn status_row(task: &TaskView, now_ms: u64) -> Vec<Cell> {
     ]
 }
 
-/// The state, and for an end that is no success, the reason: `failed (exit 3)`.
+/// The state; for an end that is no success also the reason, `failed (exit 3)`, and for a task that asks what it asks.
 pub(crate) fn state_words(task: &TaskView) -> String {
     if task.stopping && !has_ended(task) {
         return format!("{} (stopping)", task.state);
@@ -77,7 +84,8 @@ pub(crate) fn state_words(task: &TaskView) -> String {
         ("failed", Some("signal")) => last
             .and_then(|attempt| attempt.signal)
             .map(|signal| format!("signal {signal}")),
-        ("failed" | "skipped", Some(reason)) => Some(reason.replace('_', " ")),
+        ("failed" | "skipped", Some(reason)) => Some(claude_text::outcome_word(reason)),
+        ("waiting", _) => question_text::waiting_words(&task.questions),
         _ => None,
     };
     match reason {
@@ -206,6 +214,10 @@ pub(crate) fn task(task: &TaskView, now_ms: u64) -> String {
             &format!("{} of {} used", task.retries_used, task.retries),
         );
     }
+    for (name, words) in claude_text::facts(task) {
+        fact(&mut shown, name, &words);
+    }
+    shown.push_str(&question_text::in_full(&task.id, &task.questions, now_ms));
     if !task.attempts.is_empty() {
         shown.push('\n');
         shown.push_str(&attempts(&task.attempts, now_ms));
@@ -224,10 +236,24 @@ fn optional_fact(shown: &mut String, name: &str, value: Option<&str>) {
 }
 
 fn attempts(attempts: &[AttemptView], now_ms: u64) -> String {
-    let headings = ["ATTEMPT", "OUTCOME", "STARTED", "TIME", "CPU", "MEMORY", "FOLDER"];
-    let mut table = Table::new(&headings, &[0, 3, 4, 5]);
+    let mut headings = vec!["ATTEMPT", "OUTCOME", "STARTED", "TIME", "CPU", "MEMORY", "FOLDER"];
+    let with_cost = claude_text::any_cost(attempts);
+    if with_cost {
+        headings.insert(6, "COST");
+    }
+    let right_aligned: &[usize] = if with_cost {
+        &[0, 3, 4, 5, 6]
+    } else {
+        &[0, 3, 4, 5]
+    };
+    let mut table = Table::new(&headings, right_aligned);
     for attempt in attempts {
-        table.row(attempt_row(attempt, now_ms));
+        let mut row = attempt_row(attempt, now_ms);
+        if with_cost {
+            let cost = attempt.cost_usd.map_or_else(|| "-".to_owned(), short_dollars);
+            row.insert(6, Cell::plain(cost));
+        }
+        table.row(row);
     }
     // The folder is there to be copied: it is never cut, even if the screen wraps it.
     let mut shown = table.render(None);
@@ -264,7 +290,7 @@ pub(crate) fn outcome_words(attempt: &AttemptView) -> String {
         (None, _, _) => "running".to_owned(),
         (Some("exit_code"), Some(code), _) => format!("exit {code}"),
         (Some("signal"), _, Some(signal)) => format!("signal {signal}"),
-        (Some(other), _, _) => other.replace('_', " "),
+        (Some(other), _, _) => claude_text::outcome_word(other),
     }
 }
 
@@ -316,6 +342,7 @@ pub(crate) fn end_words(task: &TaskView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::QuestionView;
 
     const NOW: u64 = 1_800_000_000_000;
 
@@ -392,6 +419,63 @@ mod tests {
         2        running          100  shell            1m01s  echo a very long command…
         3        delayed          100  shell         in 2h05m  date
         nightly  failed (exit 3)  100  shell/ci          4.2s  make \x1b[2J all\nthen m…
+        ");
+    }
+
+    fn waiting() -> TaskView {
+        let question = QuestionView {
+            request_id: "r1".into(),
+            tool: "Bash".into(),
+            input: serde_json::json!({"command": "rm -rf target/debug/incremental \u{1b}[2J"}),
+            asked_at_ms: NOW - 5_000,
+            ..QuestionView::default()
+        };
+        let mut view = sample("12", "waiting", "tidy up");
+        view.worker = "claude".into();
+        view.questions = vec![question];
+        view.attempts.push(AttemptView {
+            session_id: Some("5e55-10".into()),
+            ..attempt(1, None, 61_000)
+        });
+        view
+    }
+
+    #[test]
+    fn a_task_that_asks_says_what() {
+        assert_eq!(
+            state_words(&waiting()),
+            "waiting (Bash: rm -rf target/debug/incremental \\x1b[2J)"
+        );
+        let answer = StatusAnswer {
+            tasks: vec![waiting()],
+            summary: Summary::default(),
+        };
+        insta::assert_snapshot!(plain(&status(&answer, NOW, Some(80))), @r"
+        0/0 running, 0 queued
+        ID  STATE                             PRI  WORKER/LABEL   TIME  COMMAND
+        12  waiting (Bash: rm -rf target/de…  100  claude        1m01s  tidy up
+        ");
+        let shown = plain(&task(&waiting(), NOW));
+        let shown = shown.replace(&local_time(NOW - 65_000), "[queued]");
+        let shown = shown.replace(&local_time(NOW - 61_000), "[start            ]");
+        insta::assert_snapshot!(shown, @r"
+        id          12
+        state       waiting (Bash: rm -rf target/debug/incremental \x1b[2J)
+        command     tidy up
+        worker      claude
+        priority    100
+        cwd         /home/me
+        queued      [queued]
+        session     5e55-10
+        open it     cd /home/me && claude --resume 5e55-10
+
+        ? Bash asked 5.0s ago
+          command: rm -rf target/debug/incremental \x1b[2J
+          wezterm-parallel answer 12 allow
+          wezterm-parallel answer 12 deny --message 'rather …'
+
+        ATTEMPT  OUTCOME  STARTED               TIME  CPU  MEMORY  FOLDER
+              1  running  [start            ]  1m01s    -       -  /data/tasks/1/1
         ");
     }
 
@@ -479,6 +563,8 @@ mod tests {
         assert_eq!(state_words(&view), "failed (signal 9)");
         view.reason = Some("spawn_error".into());
         assert_eq!(state_words(&view), "failed (spawn error)");
+        view.reason = Some("limited".into());
+        assert_eq!(state_words(&view), "failed (usage limit)");
         view.state = "running".into();
         view.stopping = true;
         assert_eq!(state_words(&view), "running (stopping)");

@@ -83,6 +83,27 @@ fn time_of_day(text: &str, now: &Zoned) -> Option<Timestamp> {
     Some(tomorrow.timestamp())
 }
 
+/// Reads `today`, an age like `7d` or a day like `2026-11-01` as milliseconds since the Unix epoch.
+pub(crate) fn since_ms(text: &str) -> Result<u64, String> {
+    since_ms_from(text, &Zoned::now())
+}
+
+fn since_ms_from(text: &str, now: &Zoned) -> Result<u64, String> {
+    const FORMS: &str = "a day is today, an age like 7d, or a date like 2026-11-01";
+    let moment = if text == "today" {
+        now.start_of_day().ok().map(|day| day.timestamp())
+    } else if let Ok(age) = duration_ms(text) {
+        let age = i64::try_from(age).map_err(|_| FORMS.to_owned())?;
+        now.timestamp().checked_sub(age.milliseconds()).ok()
+    } else {
+        let day: Option<civil::Date> = text.parse().ok();
+        day.and_then(|day| day.to_zoned(now.time_zone().clone()).ok())
+            .map(|day| day.timestamp())
+    };
+    let moment = moment.ok_or_else(|| FORMS.to_owned())?;
+    u64::try_from(moment.as_millisecond()).map_err(|_| "the day lies before 1970".to_owned())
+}
+
 /// One `--env`: a name to copy from the caller, or a name with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EnvSetting {
@@ -154,6 +175,31 @@ pub(crate) fn short_bytes(bytes: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+/// US dollars as people read them: `$12.34`, and with four digits what is less than one: `$0.0123`.
+pub(crate) fn short_dollars(dollars: f64) -> String {
+    if dollars > 0.0 && dollars < 0.99995 {
+        format!("${dollars:.4}")
+    } else {
+        format!("${dollars:.2}")
+    }
+}
+
+/// A count of tokens as people read it: `340`, `1.2k`, `3.4M`.
+pub(crate) fn short_tokens(count: u64) -> String {
+    const UNITS: [&str; 4] = ["k", "M", "G", "T"];
+    if count < 1_000 {
+        return count.to_string();
+    }
+    let mut value = count as f64 / 1_000.0;
+    let mut unit = 0;
+    // What would be shown as 1000.0 is 1.0 of the next unit.
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1_000.0;
+        unit += 1;
+    }
+    format!("{value:.1}{}", UNITS[unit])
 }
 
 /// A moment in local time, to the second.
@@ -245,6 +291,26 @@ mod tests {
     }
 
     #[test]
+    fn a_day_is_a_word_an_age_or_a_date() {
+        let since = |text: &str| {
+            let ms = since_ms_from(text, &noon())?;
+            let moment = Timestamp::from_millisecond(ms.try_into().unwrap()).unwrap();
+            Ok::<_, String>(
+                moment
+                    .to_zoned(noon().time_zone().clone())
+                    .strftime("%F %T")
+                    .to_string(),
+            )
+        };
+        assert_eq!(since("today").unwrap(), "2026-03-28 00:00:00");
+        assert_eq!(since("7d").unwrap(), "2026-03-21 12:00:00");
+        assert_eq!(since("2026-01-02").unwrap(), "2026-01-02 00:00:00");
+        for wrong in ["yesterday", "7", "", "2026-13-01", "99999d", "18:30"] {
+            assert!(since(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn env_settings_copy_or_set() {
         let set = |name: &str, value: Option<&str>| EnvSetting {
             name: name.into(),
@@ -272,5 +338,18 @@ mod tests {
         assert_eq!(spans, ["850ms", "4.2s", "59s", "3m10s", "2h05m", "3d05h"]);
         let sizes = [512, 1_536, 1_288_490_189].map(short_bytes);
         assert_eq!(sizes, ["512 B", "1.5 KiB", "1.2 GiB"]);
+    }
+    #[test]
+    fn costs_and_tokens_are_short() {
+        let dollars = [0.0, 0.000_04, 0.0123, 0.5, 0.999_99, 1.0, 12.345].map(short_dollars);
+        assert_eq!(
+            dollars,
+            ["$0.00", "$0.0000", "$0.0123", "$0.5000", "$1.00", "$1.00", "$12.35"]
+        );
+        let tokens = [0, 999, 1_000, 1_234, 999_949, 999_950, 3_400_000, 12_000_000_000].map(short_tokens);
+        assert_eq!(
+            tokens,
+            ["0", "999", "1.0k", "1.2k", "999.9k", "1.0M", "3.4M", "12.0G"]
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
+use super::question_text::Teller;
 use super::task_text::{end_words, has_ended, has_succeeded};
 use super::watch::Watch;
 use super::{screen, value};
@@ -56,8 +57,12 @@ fn until_all_ended(mut watch: Watch<'_>) -> Result<Exit, Failure> {
     let mut open: HashSet<String> = watch.ids().cloned().collect();
     let mut exit = Exit::Ok;
     let mut changed: Vec<String> = open.iter().cloned().collect();
+    let mut teller = Teller::default();
     loop {
         for id in changed {
+            let news = watch.task(&id).filter(|_| open.contains(&id));
+            let news = news.map(|task| teller.news(task)).unwrap_or_default();
+            news.iter().for_each(|words| screen::note(words));
             if open.contains(&id) && is_over(&watch, &id, &mut exit) {
                 open.remove(&id);
             }

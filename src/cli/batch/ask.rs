@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::lines::{Line, LineError};
-use super::order::id_of;
+use super::order::{continued, needed};
 use crate::cli::context::Context;
 use crate::cli::exit::Failure;
 use crate::client::{Client, ClientError};
-use crate::protocol::{Answer, ErrorCode, Filter, Message, OneTask, TaskQueue};
+use crate::protocol::{Answer, ClaudeOptions, ErrorCode, Filter, Message, OneTask, TaskQueue};
 
 /// Keeps the question well below the longest line that the daemon reads.
 const IDS_PER_QUESTION: usize = 5_000;
@@ -27,14 +27,14 @@ impl<E: Into<Failure>> From<E> for CheckError {
     }
 }
 
-/// Asks the daemon for the tasks that lines wait for and that are not in the batch.
+/// Asks the daemon for the tasks that lines need and that are not in the batch.
 pub(super) fn check_known(context: &Context, lines: &[Line]) -> Result<(), CheckError> {
     let own: HashSet<&str> = lines.iter().map(|line| line.task.id.as_str()).collect();
-    let mut wanted: HashMap<&str, usize> = HashMap::new();
+    let mut wanted: HashMap<&str, &Line> = HashMap::new();
     for line in lines {
-        for id in line.task.after.iter().map(|after| id_of(after)) {
+        for id in needed(&line.task) {
             if !own.contains(id) {
-                wanted.entry(id).or_insert(line.number);
+                wanted.entry(id).or_insert(line);
             }
         }
     }
@@ -77,26 +77,28 @@ fn known(client: &mut Client, ids: &[String]) -> Result<Vec<String>, Failure> {
     }
 }
 
-fn unknown(id: &str, line: usize) -> LineError {
+fn unknown(id: &str, line: &Line) -> LineError {
+    let field = if continued(&line.task) == Some(id) {
+        "claude.continue_from"
+    } else {
+        "after"
+    };
     LineError {
-        line,
+        line: line.number,
         column: 1,
-        message: format!("`after` names {id}, which is neither in this batch nor in the queue"),
+        message: format!("`{field}` names {id}, which is neither in this batch nor in the queue"),
         hint: "`wezterm-parallel status` lists the tasks".to_owned(),
     }
 }
 
-/// Asks the daemon about each profile and program that lines name, once.
+/// Asks the daemon about each profile and program that lines need, once.
 pub(super) fn check_runnable(context: &Context, lines: &[Line]) -> Result<(), CheckError> {
     let mut seen = HashSet::new();
     let asked: Vec<&Line> = lines
         .iter()
-        .filter(|line| line.task.worker.is_some() || line.task.argv.is_some())
-        .filter(|line| seen.insert(sort_of_task(&line.task)))
+        .filter(|line| seen.insert(Sort::of(&line.task)))
         .collect();
-    if asked.is_empty() {
-        return Ok(());
-    }
+    drop(seen);
     let path = std::env::var("PATH").unwrap_or_default();
     let messages: Vec<Message> = asked
         .iter()
@@ -122,18 +124,34 @@ pub(super) fn check_runnable(context: &Context, lines: &[Line]) -> Result<(), Ch
     none_wrong(errors)
 }
 
-/// Tasks that the daemon would judge alike.
-fn sort_of_task(task: &TaskQueue) -> String {
-    let program = task.argv.as_ref().and_then(|argv| argv.first());
-    let parts = (
-        &task.worker,
-        program,
-        &task.cwd,
-        &task.env,
-        &task.env_add,
-        &task.env_ref,
-    );
-    format!("{parts:?}")
+/// What the daemon's judgement depends on: tasks of one sort are asked about once.
+#[derive(PartialEq, Eq, Hash)]
+struct Sort<'a> {
+    worker: Option<&'a str>,
+    program: Option<&'a str>,
+    has_stdin: bool,
+    cwd: Option<&'a str>,
+    env: Option<&'a BTreeMap<String, String>>,
+    env_add: &'a BTreeMap<String, String>,
+    env_ref: Option<&'a str>,
+    /// Numbers with a point have no hash: these few go by their text.
+    claude: Option<String>,
+}
+
+impl<'a> Sort<'a> {
+    fn of(task: &'a TaskQueue) -> Self {
+        let program = task.argv.as_ref().and_then(|argv| argv.first());
+        Self {
+            worker: task.worker.as_deref(),
+            program: program.map(String::as_str),
+            has_stdin: task.stdin.is_some(),
+            cwd: task.cwd.as_deref(),
+            env: task.env.as_ref(),
+            env_add: &task.env_add,
+            env_ref: task.env_ref.as_deref(),
+            claude: task.claude.as_ref().map(|options| format!("{options:?}")),
+        }
+    }
 }
 
 /// As much of the task as matters for whether it can run: of the environment, where programs are.
@@ -148,8 +166,16 @@ fn question(task: &TaskQueue, path: &str) -> TaskQueue {
         env: if own { task.env.clone() } else { Some(env) },
         env_add: task.env_add.clone(),
         env_ref: task.env_ref.clone(),
+        stdin: task.stdin.clone(),
+        claude: task.claude.clone().map(without_session),
         ..TaskQueue::default()
     }
+}
+
+/// The session may be that of a task of this very batch.
+fn without_session(mut options: Box<ClaudeOptions>) -> Box<ClaudeOptions> {
+    (options.resume, options.continue_from, options.fork) = (None, None, false);
+    options
 }
 
 fn none_wrong(errors: Vec<LineError>) -> Result<(), CheckError> {

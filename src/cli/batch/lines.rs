@@ -52,6 +52,16 @@ pub(super) fn read(bytes: &[u8], commands_only: bool, folder: &str) -> Result<Ve
     }
 }
 
+/// Gives a worker to commands that name none; a line with an argv stays with the profile for these.
+pub(super) fn fill_in_worker(lines: &mut [Line], worker: Option<&str>) {
+    let Some(worker) = worker else { return };
+    for line in lines {
+        if line.task.worker.is_none() && line.task.argv.is_none() {
+            line.task.worker = Some(worker.to_owned());
+        }
+    }
+}
+
 struct Reader<'a> {
     commands_only: bool,
     /// Where tasks run that name no folder.
@@ -158,7 +168,7 @@ fn json(text: &str) -> Result<TaskQueue, Fault> {
                 let words = words
                     .rsplit_once(" at line ")
                     .map_or(words.as_str(), |(words, _)| words);
-                let hint = "a line that begins with { is one JSON object; `--lines` takes it as a command";
+                let hint = "a line that begins with { is one JSON object; `--lines` takes it as it is";
                 Fault::new(column, format!("invalid JSON: {words}"), hint)
             }
         }
@@ -246,6 +256,27 @@ mod tests {
         10:1: the task has neither `command` nor `argv`
         11:17: invalid JSON: trailing characters
         "#);
+    }
+
+    #[test]
+    fn only_commands_without_a_worker_get_one() {
+        let text = "make\n{\"command\":\"a\",\"worker\":\"claude\"}\n{\"argv\":[\"ls\"]}\n";
+        let mut lines = read(text.as_bytes(), false, "/tmp").unwrap();
+        fill_in_worker(&mut lines, None);
+        assert_eq!(lines[0].task.worker, None);
+        fill_in_worker(&mut lines, Some("shell"));
+        let workers: Vec<_> = lines.iter().map(|line| line.task.worker.as_deref()).collect();
+        assert_eq!(workers, [Some("shell"), Some("claude"), None]);
+    }
+
+    #[test]
+    fn options_for_claude_are_checked() {
+        let lines = "{\"command\":\"x\",\"claude\":{\"model\":\"opus\",\"fork\":true}}\n\
+                     {\"command\":\"x\",\"claude\":{\"modle\":\"opus\"}}\n";
+        insta::assert_snapshot!(errors(lines.as_bytes()).join("\n"), @r"
+        1:1: `claude.fork` is set, but there is no session to copy
+        2:32: `TaskQueue` has no field `modle`
+        ");
     }
 
     #[test]

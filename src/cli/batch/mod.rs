@@ -1,4 +1,4 @@
-//! `batch`: hands many commands to the daemon at once.
+//! `batch`: hands many prompts or commands to the daemon at once.
 //!
 //! Every line is checked before the first is sent ([`lines`], [`order`], [`ask`]), ids are fixed before sending so that
 //! a repeat doubles nothing ([`send`]), and what becomes of them is shown in [`progress`].
@@ -20,19 +20,19 @@ use lines::{Line, LineError};
 /// More errors than this help nobody.
 const ERRORS_SHOWN: usize = 10;
 
-/// Queue many commands at once
+/// Queue many prompts or commands at once
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A line that begins with { is a task in JSON, with the fields of TaskQueue in\n\
-                  docs/protocol.md; any other line is a command. All lines are checked first: if\n\
+                  docs/protocol.md; any other line is a prompt. All lines are checked first: if\n\
                   one is wrong, nothing is queued. Repeating after a broken connection doubles\n\
                   nothing.\n\n\
                   Examples:\n  \
-                  printf '%s\\n' 'make a' 'make b' | wezterm-parallel batch -\n  \
-                  wezterm-parallel batch --wait jobs.jsonl\n\n\
+                  wezterm-parallel batch --wait jobs.jsonl\n  \
+                  printf '%s\\n' 'make a' 'make b' | wezterm-parallel batch --shell -\n\n\
                   jobs.jsonl:\n  \
-                  {\"id\":\"build\",\"command\":\"make\",\"priority\":150}\n  \
-                  {\"command\":\"make check\",\"after\":[\"build:success\"]}"
+                  {\"id\":\"fix\",\"command\":\"fix the flaky test\",\"claude\":{\"model\":\"opus\"}}\n  \
+                  {\"argv\":[\"cargo\",\"test\"],\"after\":[\"fix:success\"],\"priority\":150}"
 )]
 pub(crate) struct BatchArgs {
     /// The file; `-` for stdin
@@ -47,9 +47,15 @@ pub(crate) struct BatchArgs {
     /// Print no ids and no progress
     #[arg(long, short)]
     quiet: bool,
-    /// Every line is a command, even one that begins with {
+    /// Every line is a prompt or command, even one that begins with {
     #[arg(long)]
     lines: bool,
+    /// The worker profile of commands that name none
+    #[arg(long, value_name = "PROFILE")]
+    worker: Option<String>,
+    /// Commands that name no worker are shell lines: the same as --worker shell
+    #[arg(short, long, conflicts_with = "worker")]
+    shell: bool,
 }
 
 impl BatchArgs {
@@ -59,9 +65,14 @@ impl BatchArgs {
         let folder = queue::working_folder(None)?;
         let mut tasks = lines::read(&bytes, self.lines, &folder).map_err(|errors| refused(name, &errors))?;
         drop(bytes);
+        let worker = self
+            .worker
+            .clone()
+            .or_else(|| self.shell.then(|| queue::SHELL.to_owned()));
+        lines::fill_in_worker(&mut tasks, worker.as_deref());
         order::check(&tasks).map_err(|errors| refused(name, &errors))?;
         if tasks.is_empty() {
-            screen::note(&format!("{name} holds no commands: nothing queued"));
+            screen::note(&format!("{name} holds no tasks: nothing queued"));
             return Ok(Exit::Ok);
         }
         ask::check_known(context, &tasks)

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::{Line, LineError};
+use crate::protocol::TaskQueue;
 
 /// The places of the ids that lines of this batch name.
 fn places(lines: &[Line]) -> HashMap<&str, usize> {
@@ -17,8 +18,19 @@ fn places(lines: &[Line]) -> HashMap<&str, usize> {
         .collect()
 }
 
+/// The tasks that must be known before this one: those it waits for, and the one whose session it goes on with.
+pub(super) fn needed(task: &TaskQueue) -> impl Iterator<Item = &str> {
+    let waits_for = task.after.iter().map(|after| id_of(after));
+    waits_for.chain(continued(task))
+}
+
+/// The task whose session this one goes on with.
+pub(super) fn continued(task: &TaskQueue) -> Option<&str> {
+    task.claude.as_ref()?.continue_from.as_deref()
+}
+
 /// The id in `ID:condition`.
-pub(super) fn id_of(after: &str) -> &str {
+fn id_of(after: &str) -> &str {
     after.split(':').next().unwrap_or(after)
 }
 
@@ -39,7 +51,7 @@ pub(super) fn check(lines: &[Line]) -> Result<(), Vec<LineError>> {
         if let Some(first) = stuck.first() {
             let ids: Vec<&str> = stuck.iter().map(|line| line.task.id.as_str()).collect();
             let message = format!("these tasks wait for each other: {}", ids.join(" "));
-            errors.push(error(first, message, "take one of their `after` out"));
+            errors.push(error(first, message, "take one `after` or `continue_from` out"));
         }
     }
     if errors.is_empty() {
@@ -71,8 +83,7 @@ fn stuck_lines<'a>(lines: &'a [Line], order: &[usize]) -> Vec<&'a Line> {
     let mut path = Vec::new();
     while !path.contains(&place) {
         path.push(place);
-        let mut before = lines[place].task.after.iter();
-        let next = before.find_map(|after| places.get(id_of(after)).filter(|next| !placed[**next]));
+        let next = needed(&lines[place].task).find_map(|id| places.get(id).filter(|next| !placed[**next]));
         match next {
             Some(next) => place = *next,
             None => return Vec::new(),
@@ -82,7 +93,7 @@ fn stuck_lines<'a>(lines: &'a [Line], order: &[usize]) -> Vec<&'a Line> {
     path[start..].iter().map(|place| &lines[*place]).collect()
 }
 
-/// The places of the lines in an order that respects `after`, and whether that is the file's own.
+/// The places of the lines in an order that respects what they need, and whether that is the file's own.
 /// Lines of a cycle, and those that wait for one, are missing.
 fn sorted(lines: &[Line]) -> (Vec<usize>, bool) {
     let places = places(lines);
@@ -90,8 +101,8 @@ fn sorted(lines: &[Line]) -> (Vec<usize>, bool) {
     let mut followers: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut in_order = true;
     for (place, line) in lines.iter().enumerate() {
-        for after in &line.task.after {
-            if let Some(&before) = places.get(id_of(after)) {
+        for id in needed(&line.task) {
+            if let Some(&before) = places.get(id) {
                 in_order &= before < place;
                 waiting_for[place] += 1;
                 followers.entry(before).or_default().push(place);
@@ -129,7 +140,7 @@ pub(super) fn sort(lines: &mut Vec<Line>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::TaskQueue;
+    use crate::protocol::ClaudeOptions;
 
     fn batch(tasks: &[(&str, &[&str])]) -> Vec<Line> {
         let line = |(index, (id, after)): (usize, &(&str, &[&str]))| Line {
@@ -161,6 +172,18 @@ mod tests {
             numbers(&[("c", &["b"]), ("", &[]), ("b", &["a"]), ("a", &[])]),
             [2, 4, 3, 1]
         );
+    }
+
+    #[test]
+    fn a_session_that_is_gone_on_with_comes_first() {
+        let mut lines = batch(&[("b", &[]), ("a", &[])]);
+        lines[0].task.claude = Some(Box::new(ClaudeOptions {
+            continue_from: Some("a".into()),
+            ..ClaudeOptions::default()
+        }));
+        sort(&mut lines);
+        let order: Vec<_> = lines.iter().map(|line| line.number).collect();
+        assert_eq!(order, [2, 1]);
     }
 
     #[test]

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::attempt_output::Shown;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::follow::Followers;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::question_text::Teller;
 use crate::cli::task_text::{end_words, has_ended, has_succeeded, time_words};
 use crate::cli::watch::Watch;
 use crate::cli::{screen, value, wait};
@@ -148,9 +150,13 @@ pub(super) fn wait(context: &Context, ids: &[String], quiet: bool) -> Result<Exi
     let bar = Bar::running(ids.len(), quiet);
     let mut lines = Lines::new(!quiet && !screen::stderr_is_terminal());
     let mut changed = ids.to_vec();
+    let mut teller = Teller::default();
     loop {
         for id in changed {
             let task = watch.task(&id);
+            for words in task.map(|task| teller.news(task)).unwrap_or_default() {
+                bar.0.suspend(|| screen::note(&words));
+            }
             if tally.note(&id, task) && !task.is_some_and(has_succeeded) {
                 let words = task.map_or_else(
                     || format!("task {id}: removed before its end was seen"),
@@ -206,7 +212,7 @@ impl Lines {
 /// Waits for all of them, showing their output and what becomes of each.
 pub(super) fn follow(context: &Context, ids: &[String], quiet: bool) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let mut followers = Followers::new(Watch::start(context, ids)?, ids, None)?;
+    let mut followers = Followers::new(Watch::start(context, ids)?, ids, Shown::default())?;
     let interrupt = Interrupt::catch()?;
     let mut tally = Tally::new(ids);
     let mut ends: HashMap<String, String> = HashMap::new();

@@ -303,7 +303,8 @@ pub(crate) fn explanation(view: &ExplanationView, now_ms: u64) -> String {
     let _ = write!(shown, "Task {BOLD}{id}{BOLD:#} is {style}{state}{style:#}");
     match &view.reason {
         Some(reason) => {
-            let _ = writeln!(shown, ": {}.", text::visible(&reason.replace('_', " ")));
+            let words = claude_text::outcome_word(reason);
+            let _ = writeln!(shown, ": {}.", text::visible(&words));
         }
         None => shown.push_str(".\n"),
     }

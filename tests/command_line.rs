@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use wezterm_parallel::claude::Tokens;
 use wezterm_parallel::protocol::{
     decode, encode, Answer, AttemptView, BudgetView, Changed, CostAnswer, CostQuery, CostRow,
     EnvironmentStored, ErrorAnswer, ErrorCode, Event, Ids, Message, Permissions, QuestionView, Reserved,
-    Retry, StatusAnswer, StatusUpdate, TaskQueue, TaskView, TokensView,
+    Retry, StatusAnswer, StatusUpdate, TaskQueue, TaskView,
 };
 
 /// No test takes longer, unless something hangs.
@@ -806,11 +807,11 @@ fn costs_are_summed_up() {
         worker: "claude".into(),
         model: model.into(),
         attempts: 1,
-        tokens: TokensView {
+        tokens: Tokens {
             input: 1_200,
             output: 34,
             cost_usd,
-            ..TokensView::default()
+            ..Tokens::default()
         },
         ..CostRow::default()
     };

@@ -83,10 +83,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::protocol::{ClaudeOptions, TokensView};
+    use crate::claude::Tokens;
+    use crate::protocol::ClaudeOptions;
 
     fn attempt(n: u32, model: &str, cost_usd: f64) -> AttemptView {
-        let tokens = TokensView {
+        let tokens = Tokens {
             input: 1_234,
             output: 340,
             cache_read: 10_000 * u64::from(n - 1),

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, BOLD, DIM, RED, YELLOW};
 use super::value::{short_dollars, short_tokens};
-use crate::protocol::{BudgetView, CostAnswer, CostRow, TokensView};
+use crate::claude::Tokens;
+use crate::protocol::{BudgetView, CostAnswer, CostRow};
 
 /// A budget of which this much is spent or set aside is near its end.
 const NEAR: f64 = 0.8;
@@ -68,8 +69,8 @@ pub(crate) fn cost(answer: &CostAnswer, by: By, narrowed: bool, width: Option<us
 }
 
 fn table(rows: &[CostRow], by: By) -> Table {
-    let mut groups: BTreeMap<&str, TokensView> = BTreeMap::new();
-    let mut total = TokensView::default();
+    let mut groups: BTreeMap<&str, Tokens> = BTreeMap::new();
+    let mut total = Tokens::default();
     for row in rows {
         add(groups.entry(by.of(row)).or_default(), &row.tokens);
         add(&mut total, &row.tokens);
@@ -99,7 +100,7 @@ fn table(rows: &[CostRow], by: By) -> Table {
     table
 }
 
-fn add(sum: &mut TokensView, more: &TokensView) {
+fn add(sum: &mut Tokens, more: &Tokens) {
     sum.input = sum.input.saturating_add(more.input);
     sum.output = sum.output.saturating_add(more.output);
     sum.cache_read = sum.cache_read.saturating_add(more.cache_read);
@@ -107,7 +108,7 @@ fn add(sum: &mut TokensView, more: &TokensView) {
     sum.cost_usd += more.cost_usd;
 }
 
-fn cells(name: Cell, tokens: &TokensView) -> Vec<Cell> {
+fn cells(name: Cell, tokens: &Tokens) -> Vec<Cell> {
     let counts = [tokens.input, tokens.output, tokens.cache_read, tokens.cache_write];
     let counts = counts.map(|count| Cell::plain(short_tokens(count)));
     let cost = Cell::plain(short_dollars(tokens.cost_usd));
@@ -143,7 +144,7 @@ fn budget_line(budget: &BudgetView) -> String {
 }
 
 /// The tokens of one model, for reading: `1.2k in, 340 out, 10k cache read, 2.1k cache write`.
-pub(crate) fn tokens_words(tokens: &TokensView) -> String {
+pub(crate) fn tokens_words(tokens: &Tokens) -> String {
     let mut words = format!(
         "{} in, {} out",
         short_tokens(tokens.input),
@@ -162,9 +163,9 @@ pub(crate) fn tokens_words(tokens: &TokensView) -> String {
 
 /// Tokens of several attempts, by model.
 pub(crate) fn sum_by_model<'a>(
-    attempts: impl Iterator<Item = &'a BTreeMap<String, TokensView>>,
-) -> BTreeMap<&'a str, TokensView> {
-    let mut sums: BTreeMap<&str, TokensView> = BTreeMap::new();
+    attempts: impl Iterator<Item = &'a BTreeMap<String, Tokens>>,
+) -> BTreeMap<&'a str, Tokens> {
+    let mut sums: BTreeMap<&str, Tokens> = BTreeMap::new();
     for (model, tokens) in attempts.flatten() {
         add(sums.entry(model).or_default(), tokens);
     }
@@ -183,7 +184,7 @@ mod tests {
             label: label.into(),
             model: model.into(),
             attempts: 2,
-            tokens: TokensView {
+            tokens: Tokens {
                 input: 1_234,
                 output: 340,
                 cache_read: 2_500_000,

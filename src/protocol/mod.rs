@@ -13,7 +13,6 @@ mod suggest;
 mod task_view;
 pub(crate) mod wording;
 
-pub use crate::claude::Tokens as TokensView;
 pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
     Reserved, StatusAnswer, Summary,

@@ -240,6 +240,13 @@ impl Engine {
         {
             self.hear_limit(now, key, limit, batch);
         }
+        if verdict.state == State::Succeeded {
+            // A login that was refused on the way was taken in the end.
+            self.with_account(now, key, batch, |accounts, name| {
+                accounts.hear_working(now, name);
+                false
+            });
+        }
         if verdict.reason == Reason::Auth {
             let why = conclusion.message.clone().unwrap_or_default();
             self.with_account(now, key, batch, |accounts, name| {

@@ -101,6 +101,7 @@ fn state() -> Vec<Record> {
 
 fn image(key: u64) -> Record {
     Record::Image(Box::new(TaskImage {
+        revived_after: 0,
         task: Task {
             submission: submission(key),
             state: State::Lost,

@@ -72,7 +72,12 @@ impl CountedBudget {
     /// Whether a task of this cost may not start.
     pub(crate) fn refuses(&self, cost: u64) -> bool {
         let taken = u128::from(self.budget.spent) + self.set_aside;
-        self.is_used_up() || taken + u128::from(cost) > u128::from(self.budget.limit)
+        self.is_used_up() || taken + u128::from(self.at_most(cost)) > u128::from(self.budget.limit)
+    }
+
+    /// A task cannot take more than there is: one that might gets all of it, when nothing else does.
+    fn at_most(&self, cost: u64) -> u64 {
+        cost.min(self.budget.limit)
     }
 
     pub(crate) fn in_words(&self, asks: Asks) -> String {
@@ -82,9 +87,12 @@ impl CountedBudget {
         let state = format!("{spent} of {limit} are spent, {set_aside} are set aside for what runs");
         match asks {
             Asks::Itself(0) | Asks::Next(_, 0) => state,
-            Asks::Itself(cost) => format!("{state}, and it may take up to {}", dollars(cost.into())),
+            Asks::Itself(cost) => {
+                let cost = dollars(self.at_most(cost).into());
+                format!("{state}, and it may take up to {cost}")
+            }
             Asks::Next(key, cost) => {
-                let cost = dollars(cost.into());
+                let cost = dollars(self.at_most(cost).into());
                 format!(
                     "{state}, and task {}, which is next, may take up to {cost}",
                     key.0

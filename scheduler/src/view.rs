@@ -58,6 +58,11 @@ impl Scheduler {
         Box::new(everything.into_iter().chain(workspaces))
     }
 
+    /// The tasks that have not ended and wait for it.
+    pub fn dependents(&self, key: TaskKey) -> impl Iterator<Item = TaskKey> + '_ {
+        self.dependencies.dependents(key)
+    }
+
     /// Whether some other task that has not ended waits for it.
     #[must_use]
     pub fn is_waited_for(&self, key: TaskKey) -> bool {

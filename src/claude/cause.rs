@@ -75,7 +75,7 @@ impl Failure {
 
     fn by_status(&self) -> Option<Cause> {
         match self.status? {
-            401 | 403 => Some((Outcome::Auth, false)),
+            401 => Some((Outcome::Auth, false)),
             408 | 409 => Some((Outcome::ApiError, true)),
             429 => Some((Outcome::Limited, true)),
             529 => Some((Outcome::Overloaded, true)),
@@ -92,8 +92,10 @@ fn by_word(word: &str) -> Option<Cause> {
     match word {
         "rate_limit" | "rate_limit_error" => Some((Outcome::Limited, true)),
         "overloaded" | "overloaded_error" => Some((Outcome::Overloaded, true)),
-        "authentication_failed" | "authentication_error" | "permission_error" => Some((Outcome::Auth, false)),
-        "billing_error" | "model_not_found" | "not_found_error" => Some((Outcome::ApiError, false)),
+        "authentication_failed" | "authentication_error" => Some((Outcome::Auth, false)),
+        "permission_error" | "billing_error" | "model_not_found" | "not_found_error" => {
+            Some((Outcome::ApiError, false))
+        }
         "api_error" | "timeout_error" => Some((Outcome::ApiError, true)),
         "max_output_tokens" => Some((Outcome::Truncated, false)),
         _ => None,

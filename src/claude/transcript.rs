@@ -29,6 +29,8 @@ pub struct Transcript {
     pub(super) begun: bool,
     /// A real model spoke.
     pub(super) spoke: bool,
+    /// It was said that one did.
+    announced: bool,
     /// A tool ran for certain.
     ran_tool: bool,
     /// Tools that were called, and of which nothing tells that they ran.
@@ -64,7 +66,7 @@ impl Transcript {
             Kind::Stream => {
                 self.event_lines += 1;
                 self.turn_goes_on();
-                if self.spoke {
+                if self.announced {
                     None
                 } else {
                     self.stream(&wire::readable(line))
@@ -151,7 +153,9 @@ impl Transcript {
                 Some(News::Began { session_id })
             }
             "api_retry" => {
-                let refused = matches!(event.error_status.count(), Some(401 | 403));
+                let refused = event.error_status.count() == Some(401);
+                // If it gets over that, it says so.
+                self.announced &= !refused;
                 refused.then(|| News::AuthTrouble(event.error.as_str().to_owned()))
             }
             "permission_denied" => {
@@ -184,12 +188,10 @@ impl Transcript {
         if event.error.is_some() {
             // Its text is read only now: there are few of them.
             let trouble = event.failure(first_text(line).unwrap_or_default());
-            let no_login = trouble.word == "authentication_failed";
-            let news = no_login.then(|| News::AuthTrouble(trouble.text.clone()));
             if in_main {
                 self.trouble = Some(trouble);
             }
-            return news;
+            return None;
         }
         if real && in_main {
             self.trouble = None;
@@ -203,7 +205,8 @@ impl Transcript {
     }
 
     fn spoken(&mut self, real: bool) -> Option<News> {
-        let first = real && !self.spoke;
+        let first = real && !self.announced;
+        self.announced |= real;
         self.spoke |= real;
         first.then_some(News::Working)
     }

@@ -273,6 +273,8 @@ struct LimitInfo<'a> {
     #[serde(borrow, rename = "rateLimitType")]
     kind: Text<'a>,
     utilization: Number,
+    #[serde(rename = "isUsingOverage")]
+    uses_overage: Flag,
 }
 
 impl LimitEvent<'_> {
@@ -282,6 +284,8 @@ impl LimitEvent<'_> {
         let status = match info.status.as_str() {
             "allowed" => LimitStatus::Allowed,
             "allowed_warning" => LimitStatus::Warning,
+            // Beyond the limit, but paid for: the run goes on.
+            "rejected" if info.uses_overage.is_set() => LimitStatus::Allowed,
             "rejected" => LimitStatus::Rejected,
             _ => return None,
         };

@@ -507,6 +507,10 @@ fn options_belong_to_their_kind() {
     ~/.config/wezterm-parallel/config.toml:2:1: `quota.taper`: `above` is 90, but must be 0 to 1
     hint: 0.9 means 90 % of the limit
     ");
+    insta::assert_snapshot!(toml_failure("[workers.claude]\nextra_args = [\"--resume=x\"]\n"), @r"
+    ~/.config/wezterm-parallel/config.toml:2:1: `workers.claude.extra_args`: holds --resume
+    hint: a task has `resume` and `continue_from`
+    ");
     insta::assert_snapshot!(toml_failure("[budget.workspaces]\napi = 0\n"), @r"
     ~/.config/wezterm-parallel/config.toml:2:1: `budget.workspaces.api`: 0 dollars; more than 0 and at most 1000000 are allowed
     hint: leave it out for no limit

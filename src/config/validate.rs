@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::model::Config;
 use super::parse_signals;
 use super::worker::{WorkerConfig, WorkerKind};
-use crate::protocol::{check_id, hint};
+use crate::protocol::{check_id, hint, own_argument};
 
 /// As for tasks: more is a loop, not a retry.
 const RETRIES_MAX: u32 = 1000;
@@ -198,6 +198,13 @@ fn check_claude(key: &str, worker: &WorkerConfig) -> Result<(), Fault> {
     check_dollars(&format!("{key}.max_budget_usd"), worker.max_budget_usd)?;
     if let Some(account) = &worker.account {
         check_name(&format!("{key}.account"), account)?;
+    }
+    if let Some((own, instead)) = own_argument(worker.extra_args.as_deref().unwrap_or_default()) {
+        return Err(fault(
+            &format!("{key}.extra_args"),
+            format!("holds {own}"),
+            instead,
+        ));
     }
     if worker.max_turns == Some(0) {
         return Err(fault(&format!("{key}.max_turns"), "must be at least 1", ""));

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use wezterm_parallel_scheduler::{Backoff, Dependency, Lane, Submission, TaskKey, Tick};
+use wezterm_parallel_scheduler::{Backoff, Dependency, Lane, Scheduler, Submission, TaskKey, Tick};
 
+use super::budget::own_limit;
 use super::costs::micros;
 use super::environments::Variables;
 use super::errors;
@@ -75,6 +76,7 @@ pub(super) struct Acceptor<'a> {
     pub(super) store: &'a mut Store,
     pub(super) config: &'a Config,
     pub(super) profiles: &'a Profiles,
+    pub(super) scheduler: &'a Scheduler,
     pub(super) own_environment: &'a Variables,
     pub(super) checked: &'a mut Checked,
     pub(super) now: Tick,
@@ -112,9 +114,7 @@ impl Acceptor<'_> {
             label: task.label.map(|label| self.store.intern(&label)),
             timeout_ms: task.timeout_ms.filter(|ms| *ms > 0),
             stdin: task.stdin.map(String::into_boxed_str),
-            claude: task
-                .claude
-                .map(|options| resolved(options, origin.session.as_deref())),
+            claude: task.claude.map(|options| resolved(options, &origin)),
             content,
         });
         Ok(Accepted::New {
@@ -133,7 +133,7 @@ impl Acceptor<'_> {
         self.check_program(task, &worker, &cwd, &variables)?;
         let origin = self.origin(task)?;
         let options = self.profiles.claude_options(&worker, task.claude.as_deref());
-        let cost = options.and_then(|options| options.max_budget_usd);
+        let cost = options.and_then(|options| own_limit(&options, &self.config.budget));
         Ok(Checks {
             origin,
             cost: cost.map_or(0, micros),

@@ -18,6 +18,10 @@ use crate::journal::AccountImage;
 const QUOTA: &str = "quota";
 /// The name of the gate that a failed login closes.
 const AUTH: &str = "auth";
+/// No limit lasts longer than a week: a reset beyond this is no moment that anyone meant.
+const RESET_AT_MOST_MS: u64 = 8 * 24 * 60 * 60 * 1000;
+/// A limit that was over for so long when the daemon came back needs no careful beginning any more.
+const RAMP_FORGOTTEN_MS: u64 = 10 * 60 * 1000;
 /// A limit without a reset time is tried again after this.
 const UNKNOWN_RESET_MS: u64 = 15 * 60 * 1000;
 /// More at once than this are as good as any number.
@@ -53,6 +57,8 @@ struct Limited {
 /// The careful beginning after a reset.
 #[derive(Clone, Copy, Debug)]
 struct Ramp {
+    /// When the first step began.
+    begin: Tick,
     at_most: u32,
     /// When this step began.
     since: Tick,
@@ -71,13 +77,17 @@ struct Taper {
 impl Accounts {
     /// Takes accounts and profiles from a config. What is known of an account stays, but for a
     /// failed login: whoever changed the config may have mended it.
-    pub(super) fn configure(&mut self, config: &Config) -> Vec<Input> {
+    pub(super) fn configure(&mut self, now: Tick, config: &Config) {
         self.quota = config.quota.clone();
         self.slots = config.pool.slots.count();
         self.of_worker.clear();
         for account in self.by_name.values_mut() {
             account.workers.clear();
             account.held = None;
+            let limit = account.limit.as_ref();
+            if limit.is_some_and(|limit| now.ms_since(limit.until) > RAMP_FORGOTTEN_MS) {
+                (account.limit, account.ramp) = (None, None);
+            }
         }
         let claude = config
             .workers
@@ -89,8 +99,23 @@ impl Accounts {
             let account = self.by_name.entry(account.to_owned()).or_default();
             account.workers.insert(name.as_str().into());
         }
-        let names: Vec<String> = self.by_name.keys().cloned().collect();
-        names.iter().flat_map(|name| self.gates(name)).collect()
+    }
+
+    /// Every account, also one that no profile names any more.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.by_name.keys().cloned().collect()
+    }
+
+    /// Whether its usage limit is reached.
+    pub(super) fn is_limited(&self, now: Tick, name: &str) -> bool {
+        let limit = self.by_name.get(name).and_then(|account| account.limit.as_ref());
+        limit.is_some_and(|limit| limit.until > now)
+    }
+
+    /// Since when more run only step by step, if they do; the moment may lie ahead.
+    pub(super) fn ramp_since(&self, name: &str) -> Option<Tick> {
+        let ramp = self.by_name.get(name).and_then(|account| account.ramp)?;
+        Some(ramp.begin)
     }
 
     /// The profiles of kind `claude`.
@@ -156,6 +181,7 @@ impl Accounts {
             .resets_at_s
             .map(|seconds| Tick(seconds.saturating_mul(1000)));
         let reset = reset.unwrap_or(now.plus_ms(UNKNOWN_RESET_MS));
+        let reset = reset.min(now.plus_ms(RESET_AT_MOST_MS));
         let known = account.limit.as_ref().map(|limit| limit.until);
         if reset <= now || known.is_some_and(|known| known >= reset) {
             return false;
@@ -193,15 +219,16 @@ impl Accounts {
             });
     }
 
-    /// The service has answered a run: the login is good, and a step of the ramp has proven itself.
-    pub(super) fn hear_working(&mut self, now: Tick, name: &str) {
+    /// The service has answered a run: the login is good, and, if the run began after the reset, a step
+    /// of the ramp has proven itself. True if that must be journaled.
+    pub(super) fn hear_working(&mut self, now: Tick, name: &str, started_at: Tick) -> bool {
         if let Some(account) = self.by_name.get_mut(name) {
             account.held = None;
-            if let Some(ramp) = account.ramp.as_mut().filter(|ramp| ramp.since <= now) {
+            if let Some(ramp) = account.ramp.as_mut().filter(|ramp| ramp.begin <= started_at) {
                 ramp.proven = true;
             }
         }
-        self.pass_time(now, name);
+        self.pass_time(now, name)
     }
 
     /// The service did not take the login: nothing of the account starts until somebody says so.
@@ -211,10 +238,18 @@ impl Accounts {
         }
     }
 
-    /// Undoes `hold`. False if it was not held.
+    /// Somebody says that it can go on: a login that was mended, another plan. False if nothing kept it.
     pub(super) fn release(&mut self, name: &str) -> bool {
-        let held = self.by_name.get_mut(name).and_then(|account| account.held.take());
-        held.is_some()
+        let Some(account) = self.by_name.get_mut(name) else {
+            return false;
+        };
+        let kept = [
+            account.held.take().is_some(),
+            account.limit.take().is_some(),
+            account.ramp.take().is_some(),
+            account.taper.take().is_some(),
+        ];
+        kept.contains(&true)
     }
 
     /// When time alone changes something next.
@@ -239,11 +274,12 @@ impl Accounts {
         self.by_name.keys().cloned().collect()
     }
 
-    /// Lets the time pass for one account.
-    pub(super) fn pass_time(&mut self, now: Tick, name: &str) {
+    /// Lets the time pass for one account. True if a limit is done with for good, which is journaled.
+    #[must_use]
+    pub(super) fn pass_time(&mut self, now: Tick, name: &str) -> bool {
         let (step_ms, slots) = (millis(self.quota.ramp_step), self.slots);
         let Some(account) = self.by_name.get_mut(name) else {
-            return;
+            return false;
         };
         if account.limit.as_ref().is_some_and(|limit| limit.until <= now) {
             account.limit = None;
@@ -265,12 +301,15 @@ impl Accounts {
                 at_most,
                 since: now,
                 proven: false,
+                ..ramp
             });
+            return account.ramp.is_none() && account.limit.is_none();
         }
+        false
     }
 
-    /// The account's gates as they should be now.
-    pub(super) fn gates(&self, name: &str) -> Vec<Input> {
+    /// The account's gates as they should be now. `exempt` active tasks are not counted by the ramp.
+    pub(super) fn gates(&self, name: &str, exempt: u32) -> Vec<Input> {
         let Some(account) = self.by_name.get(name) else {
             return Vec::new();
         };
@@ -291,7 +330,7 @@ impl Accounts {
         let ramp = account.ramp.map(|ramp| {
             let message =
                 format!("the usage limit{who} was reset a short time ago: more follow step by step");
-            gate(QUOTA, ramp.at_most, message, None)
+            gate(QUOTA, ramp.at_most.saturating_add(exempt), message, None)
         });
         let taper = account.taper.as_ref();
         let taper = taper.map(|taper| gate(QUOTA, taper.at_most, format!("{}{who}", taper.why), taper.until));
@@ -314,6 +353,7 @@ impl Accounts {
 impl Ramp {
     fn from(since: Tick) -> Self {
         Self {
+            begin: since,
             at_most: 1,
             since,
             proven: false,

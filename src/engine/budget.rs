@@ -6,42 +6,60 @@ use wezterm_parallel_scheduler::{Input, Task, TaskKey, Tick};
 
 use super::batch::Batch;
 use super::costs::{self, Row, RowKey};
+use super::store::Entry;
 use super::Engine;
 use crate::claude::Conclusion;
-use crate::executor::AttemptId;
-use crate::journal::{AttemptImage, Record, Spent};
-use crate::protocol::{BudgetView, CostAnswer, CostQuery, CostRow};
+use crate::config::BudgetConfig;
+use crate::journal::{Record, Spent};
+use crate::protocol::{BudgetView, ClaudeOptions, CostAnswer, CostQuery, CostRow};
+
+/// Less than this is nothing: sums of dollars are not exact.
+const SMALLEST: f64 = 0.000_000_5;
 
 impl Engine {
     /// What the attempt may cost, in US dollars: what the task, the profile and the budgets leave.
     pub(super) fn budget_of(&self, key: TaskKey) -> Option<f64> {
         let task = self.scheduler.task(key)?;
         let entry = self.store.get(key)?;
-        let worker = &task.submission.lane.worker;
+        let lane = &task.submission.lane;
         let options = self
             .profiles
-            .claude_options(worker, entry.spec.claude.as_deref())?;
-        let spent: f64 = entry.attempts.iter().filter_map(cost_of).sum();
-        let own = options
-            .max_budget_usd
-            .into_iter()
-            .chain(self.config.budget.task_usd);
-        let own = own.map(|limit| limit - spent);
-        let left = own.chain(self.left_today(&task.submission.lane.workspace));
+            .claude_options(&lane.worker, entry.spec.claude.as_deref())?;
+        let own = own_limit(&options, &self.config.budget).map(|limit| limit - spent(entry));
+        let left = own.into_iter().chain(self.left_today(key, &lane.workspace));
         // The CLI takes no 0; what is used up ends after the first answer.
         left.min_by(f64::total_cmp).map(|left| left.max(0.000_001))
     }
 
-    /// What the budgets of the day and of the workspace leave, in US dollars.
-    fn left_today(&self, workspace: &str) -> impl Iterator<Item = f64> {
+    /// What the budgets of the day and of the workspace leave to a task, in US dollars: what is set
+    /// aside for others that run is not there.
+    fn left_today(&self, key: TaskKey, workspace: &str) -> impl Iterator<Item = f64> {
         let today = costs::day_of(self.clock.now());
         let budget = &self.config.budget;
-        let day = budget
-            .day_usd
-            .map(|limit| limit - self.store.costs.of_day(&today, None));
+        let left = |limit: f64, scope: Option<&str>| {
+            limit - self.store.costs.of_day(&today, scope) - self.reserved(scope, Some(key))
+        };
+        let day = budget.day_usd.map(|limit| left(limit, None));
         let own = budget.workspaces.get(workspace);
-        let own = own.map(|limit| limit - self.store.costs.of_day(&today, Some(workspace)));
+        let own = own.map(|limit| left(*limit, Some(workspace)));
         day.into_iter().chain(own)
+    }
+
+    /// Whether a budget of today was what ended the attempt, rather than the task's own.
+    pub(super) fn is_spent_today(&self, key: TaskKey) -> bool {
+        let Some(task) = self.scheduler.task(key) else {
+            return false;
+        };
+        let Some(entry) = self.store.get(key) else {
+            return false;
+        };
+        let lane = &task.submission.lane;
+        let options = self
+            .profiles
+            .claude_options(&lane.worker, entry.spec.claude.as_deref());
+        let own = options.and_then(|options| own_limit(&options, &self.config.budget));
+        let own_is_left = own.is_none_or(|limit| spent(entry) < limit);
+        own_is_left && self.left_today(key, &lane.workspace).any(|left| left < SMALLEST)
     }
 
     /// Puts the budgets into force as they stand today.
@@ -51,31 +69,22 @@ impl Engine {
         self.feed(now, Input::SetBudgets(budgets), batch);
     }
 
-    /// Whether it was the day's budget that ended the attempt, not the task's own.
-    pub(super) fn is_budget_of_today(&self, id: AttemptId) -> bool {
-        let Some(task) = self.scheduler.task(id.key) else {
-            return false;
-        };
-        let Some(entry) = self.store.get(id.key) else {
-            return false;
-        };
-        let worker = &task.submission.lane.worker;
-        let options = self.profiles.claude_options(worker, entry.spec.claude.as_deref());
-        let own = options.and_then(|options| options.max_budget_usd).into_iter();
-        let own = own.chain(self.config.budget.task_usd).min_by(f64::total_cmp);
-        let spent: f64 = entry.attempts.iter().filter_map(cost_of).sum();
-        own.is_none_or(|limit| spent < limit)
-    }
-
-    /// Books what an attempt has cost, and lets the budgets know.
-    pub(super) fn spend(&mut self, now: Tick, task: &Task, conclusion: &Conclusion, batch: &mut Batch) {
+    /// Books what an attempt has cost, and lets the budgets know: the next start is decided with that.
+    /// The records are for the journal, after that of the end.
+    #[must_use]
+    pub(super) fn spend(
+        &mut self,
+        now: Tick,
+        task: &Task,
+        conclusion: &Conclusion,
+        batch: &mut Batch,
+    ) -> Vec<Record> {
         if conclusion.tokens.is_empty() {
-            return;
+            return Vec::new();
         }
-        let label = self
-            .store
-            .get(task.submission.key)
-            .and_then(|entry| entry.spec.label.clone());
+        let label = self.store.get(task.submission.key);
+        let label = label.and_then(|entry| entry.spec.label.clone());
+        let mut records = Vec::new();
         for (model, tokens) in &conclusion.tokens {
             let spent = Spent {
                 day: costs::day_of(now).into(),
@@ -87,9 +96,10 @@ impl Engine {
                 tokens: *tokens,
             };
             self.store.costs.add(spent.clone());
-            batch.records.push(Record::Spent(Box::new(spent)));
+            records.push(Record::Spent(Box::new(spent)));
         }
         self.set_budgets(now, batch);
+        records
     }
 
     /// What Claude workers have cost, for a client.
@@ -125,20 +135,33 @@ impl Engine {
             workspace: workspace.unwrap_or_default().to_owned(),
             limit_usd,
             spent_usd: self.store.costs.of_day(&today, workspace),
-            reserved_usd: self.reserved(workspace),
+            reserved_usd: self.reserved(workspace, None),
         };
         all.into_iter().chain(own).map(view).collect()
     }
 
-    /// Set aside for what runs, in US dollars.
-    fn reserved(&self, workspace: Option<&str>) -> f64 {
-        let active = self.scheduler.active();
+    /// Set aside for what runs, but for one task, in US dollars.
+    fn reserved(&self, workspace: Option<&str>, but: Option<TaskKey>) -> f64 {
+        let active = self
+            .scheduler
+            .active()
+            .filter(|task| Some(task.submission.key) != but);
         let wanted =
             active.filter(|task| workspace.is_none_or(|name| *task.submission.lane.workspace == *name));
-        wanted.map(|task| task.submission.cost as f64 / 1e6).sum()
+        let costs = wanted.map(|task| task.submission.cost as f64 / 1e6);
+        costs.fold(0.0, |sum, cost| sum + cost)
     }
 }
 
-fn cost_of(attempt: &AttemptImage) -> Option<f64> {
-    attempt.claude.as_ref()?.cost_usd
+/// What a task may cost by its own options, its profile's and the budget of a task, in US dollars.
+pub(super) fn own_limit(options: &ClaudeOptions, budget: &BudgetConfig) -> Option<f64> {
+    let limits = options.max_budget_usd.into_iter().chain(budget.task_usd);
+    limits.min_by(f64::total_cmp)
+}
+
+/// What a task has cost so far, in US dollars.
+fn spent(entry: &Entry) -> f64 {
+    let attempts = entry.attempts.iter();
+    let costs = attempts.filter_map(|attempt| attempt.claude.as_ref()?.cost_usd);
+    costs.fold(0.0, |sum, cost| sum + cost)
 }

@@ -1,6 +1,6 @@
 //! Requests that change tasks: cancel, retry, hold, pause, edit, clean.
 
-use wezterm_parallel_scheduler::{Edit, Input, Refusal, State, TaskKey, Tick};
+use wezterm_parallel_scheduler::{Condition, Dependency, Edit, Input, Refusal, State, TaskKey, Tick};
 
 use super::accept::dependencies;
 use super::batch::Batch;
@@ -167,12 +167,11 @@ impl Engine {
         let Some(account) = released else {
             return Err(ErrorAnswer {
                 code: ErrorCode::WrongState,
-                message: format!("worker '{worker}' is not held"),
-                hint:
-                    "only a failed login holds a worker; `wezterm-parallel explain ID` says why a task waits"
-                        .to_owned(),
+                message: format!("nothing keeps worker '{worker}'"),
+hint: "a usage limit or a refused login keeps a worker; `wezterm-parallel explain ID` says why a task waits".to_owned(),
             });
         };
+        self.journal_account(&account, batch);
         self.set_gates(now, &account, batch);
         Ok(Answer::Changed(Changed::default()))
     }
@@ -231,13 +230,19 @@ impl Engine {
                 "cancel it and queue another",
             ));
         }
+        if edit.command.is_some() && self.has_said_its_prompt(key) {
+            return Err(errors::said_already(&edit.id));
+        }
+        let after = edit.after.as_deref();
+        let mut after = after.map(|after| dependencies(&self.store, after)).transpose()?;
+        if let (Some(after), Some(other)) = (&mut after, self.continued_by(key)) {
+            // Whatever else it waits for: it cannot continue what goes on.
+            let on = Condition::Any;
+            after.push(Dependency { key: other, on });
+        }
         let changes = Edit {
             priority: edit.priority,
-            after: edit
-                .after
-                .as_deref()
-                .map(|after| dependencies(&self.store, after))
-                .transpose()?,
+            after,
             not_before: edit
                 .delay_ms
                 .map(|ms| now.plus_ms(ms))

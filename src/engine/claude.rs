@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wezterm_parallel_scheduler::{Input, Reason, State, Task, TaskKey, Tick};
 
+use super::accounts::Accounts;
 use super::batch::Batch;
 use super::Engine;
 use crate::claude::{Conclusion, LimitStatus, News, Outcome, RateLimit};
@@ -17,8 +18,12 @@ use crate::worker::{attempt_folder, judge_claude, Silence, Verdict};
 
 /// Pauses after trouble of the API double up to this many times before the profile's limit counts.
 const DOUBLINGS_MAX: usize = 20;
-/// Without a profile to say otherwise.
+/// Without a profile to say otherwise: how long a run may print nothing …
 const STALL_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// … the first pause after trouble of the API …
+const RETRY_DELAY: Duration = Duration::from_secs(10);
+/// … and the longest.
+const RETRY_MAX_DELAY: Duration = Duration::from_secs(600);
 
 impl Engine {
     /// Whether a task's worker is Claude Code.
@@ -77,10 +82,7 @@ impl Engine {
     fn take_news(&mut self, now: Tick, id: AttemptId, news: News, batch: &mut Batch) {
         match news {
             News::Began { .. } => {}
-            News::Working => self.with_account(now, id.key, batch, |accounts, name| {
-                accounts.hear_working(now, name);
-                false
-            }),
+            News::Working => self.hear_working(now, id, batch),
             News::Limit(limit) => self.hear_limit(now, id.key, &limit, batch),
             News::AuthTrouble(why) => self.with_account(now, id.key, batch, |accounts, name| {
                 accounts.hold(name, why);
@@ -98,6 +100,13 @@ impl Engine {
         }
     }
 
+    fn hear_working(&mut self, now: Tick, id: AttemptId, batch: &mut Batch) {
+        let started_at = self.attempt(id).map_or(now, |attempt| attempt.started_at);
+        self.with_account(now, id.key, batch, |accounts, name| {
+            accounts.hear_working(now, name, started_at)
+        });
+    }
+
     fn hear_limit(&mut self, now: Tick, key: TaskKey, limit: &RateLimit, batch: &mut Batch) {
         let random = uuid::Uuid::new_v4().as_u64_pair().0;
         self.with_account(now, key, batch, |accounts, name| {
@@ -112,36 +121,70 @@ impl Engine {
         now: Tick,
         key: TaskKey,
         batch: &mut Batch,
-        change: impl FnOnce(&mut super::accounts::Accounts, &str) -> bool,
+        change: impl FnOnce(&mut Accounts, &str) -> bool,
     ) {
-        let Some(task) = self.scheduler.task(key) else {
-            return;
-        };
-        let Some(name) = self.accounts.of(&task.submission.lane.worker).map(str::to_owned) else {
-            return;
-        };
-        if change(&mut self.accounts, &name) {
-            let image = self.accounts.image(&name);
-            tracing::info!(account = name, ?image, "the usage limit is reached");
-            batch.records.push(Record::Account {
-                name: name.clone(),
-                image,
-            });
+        let task = self.scheduler.task(key);
+        let account = task.and_then(|task| self.accounts.of(&task.submission.lane.worker).map(str::to_owned));
+        if let Some(name) = account {
+            if change(&mut self.accounts, &name) {
+                self.journal_account(&name, batch);
+            }
+            self.set_gates(now, &name, batch);
         }
-        self.set_gates(now, &name, batch);
+    }
+
+    pub(super) fn journal_account(&mut self, name: &str, batch: &mut Batch) {
+        let image = self.accounts.image(name);
+        tracing::info!(account = name, ?image, "the usage limit");
+        batch.records.push(Record::Account {
+            name: name.to_owned(),
+            image,
+        });
     }
 
     /// Puts an account's gates into force.
     pub(super) fn set_gates(&mut self, now: Tick, account: &str, batch: &mut Batch) {
-        for gate in self.accounts.gates(account) {
+        let exempt = self.exempt_from_ramp(account);
+        for gate in self.accounts.gates(account, exempt) {
             self.feed(now, gate, batch);
         }
     }
 
+    /// After a change in which tasks run, or wait: a ramp counts only some of them.
+    pub(super) fn refresh_account(&mut self, now: Tick, worker: &str, batch: &mut Batch) {
+        let account = self.accounts.of(worker).map(str::to_owned);
+        if let Some(name) = account.filter(|name| self.accounts.ramp_since(name).is_some()) {
+            self.set_gates(now, &name, batch);
+        }
+    }
+
+    /// Tasks of an account that its ramp does not count: those that ran before, and those that wait
+    /// for an answer.
+    fn exempt_from_ramp(&self, account: &str) -> u32 {
+        let Some(since) = self.accounts.ramp_since(account) else {
+            return 0;
+        };
+        let of_account = |task: &Task| self.accounts.of(&task.submission.lane.worker) == Some(account);
+        let exempt = |task: &Task| {
+            let id = AttemptId {
+                key: task.submission.key,
+                attempt: task.attempts,
+            };
+            let started_at = self.attempt(id).map(|attempt| attempt.started_at);
+            task.state == State::Waiting || started_at.is_some_and(|at| at < since)
+        };
+        let exempt = self
+            .scheduler
+            .active()
+            .filter(|task| of_account(task) && exempt(task));
+        u32::try_from(exempt.count()).unwrap_or(u32::MAX)
+    }
+
     /// Accounts, their gates and the budgets, from the config.
     pub(super) fn configure_claude(&mut self, now: Tick, batch: &mut Batch) {
-        for gate in self.accounts.configure(&self.config) {
-            self.feed(now, gate, batch);
+        self.accounts.configure(now, &self.config);
+        for account in self.accounts.names() {
+            self.set_gates(now, &account, batch);
         }
         self.set_budgets(now, batch);
     }
@@ -149,7 +192,9 @@ impl Engine {
     /// What time alone changes: limits that are over, the next step of a ramp, a new day's budget.
     pub(super) fn pass_time(&mut self, now: Tick, batch: &mut Batch) {
         for account in self.accounts.due_accounts(now) {
-            self.accounts.pass_time(now, &account);
+            if self.accounts.pass_time(now, &account) {
+                self.journal_account(&account, batch);
+            }
             self.set_gates(now, &account, batch);
         }
         if self.next_day.is_some_and(|day| day <= now) {
@@ -181,12 +226,15 @@ impl Engine {
         self.stop_plans.remove(&id.key);
         let facts = ClaudeFacts {
             told: conclusion.begun,
+            trouble: self.is_trouble(now, &task, &verdict, conclusion),
             cost_usd: conclusion.cost_usd,
             tokens: conclusion.tokens.clone(),
             turns: conclusion.turns,
         };
         self.record_outcome(now, id, exit, &verdict, Some(Box::new(facts)), batch);
-        self.hear_end(now, id.key, &verdict, conclusion, batch);
+        self.hear_end(now, id, &verdict, conclusion, batch);
+        self.tell_continuing(now, id.key, batch);
+        let costs = self.spend(now, &task, conclusion, batch);
         let claim = self.next_session(id, &verdict, conclusion);
         self.feed(now, Input::Claim(id.key, claim), batch);
         let input = if stopping && verdict.state != State::Succeeded {
@@ -198,10 +246,11 @@ impl Engine {
                 reason: Reason::Cancelled,
             }
         } else {
-            self.next_step(now, id, &verdict, conclusion)
+            self.next_step(now, id, &verdict)
         };
         self.feed(now, input, batch);
-        self.spend(now, &task, conclusion, batch);
+        batch.records.extend(costs);
+        self.refresh_account(now, &task.submission.lane.worker, batch);
     }
 
     fn judge_ending(&self, task: &Task, ending: Ending, judged: &Judged) -> (Option<Box<Exit>>, Verdict) {
@@ -228,36 +277,43 @@ impl Engine {
     fn hear_end(
         &mut self,
         now: Tick,
-        key: TaskKey,
+        id: AttemptId,
         verdict: &Verdict,
         conclusion: &Conclusion,
         batch: &mut Batch,
     ) {
-        if let Some(limit) = conclusion
-            .limit
-            .as_ref()
-            .filter(|limit| limit.status == LimitStatus::Rejected)
-        {
-            self.hear_limit(now, key, limit, batch);
+        let limit = conclusion.limit.as_ref();
+        if let Some(limit) = limit.filter(|limit| limit.status == LimitStatus::Rejected) {
+            self.hear_limit(now, id.key, limit, batch);
         }
         if verdict.state == State::Succeeded {
             // A login that was refused on the way was taken in the end.
-            self.with_account(now, key, batch, |accounts, name| {
-                accounts.hear_working(now, name);
-                false
-            });
+            self.hear_working(now, id, batch);
         }
         if verdict.reason == Reason::Auth {
             let why = conclusion.message.clone().unwrap_or_default();
-            self.with_account(now, key, batch, |accounts, name| {
+            self.with_account(now, id.key, batch, |accounts, name| {
                 accounts.hold(name, why);
                 false
             });
         }
     }
 
+    /// Whether it ended by something that passes by itself, and is not known to end at some moment.
+    fn is_trouble(&self, now: Tick, task: &Task, verdict: &Verdict, conclusion: &Conclusion) -> bool {
+        let account = self.accounts.of(&task.submission.lane.worker);
+        let limit = conclusion.limit.as_ref().and_then(|limit| limit.resets_at_s);
+        let is_limited = account.is_some_and(|name| self.accounts.is_limited(now, name))
+            || limit.is_some_and(|seconds| seconds.saturating_mul(1000) > now.0);
+        match verdict.reason {
+            Reason::Limited => !is_limited,
+            Reason::Stalled => true,
+            _ => conclusion.transient,
+        }
+    }
+
     /// Whether the task goes back to its place, and when it may start again; or ends.
-    fn next_step(&self, now: Tick, id: AttemptId, verdict: &Verdict, conclusion: &Conclusion) -> Input {
+    fn next_step(&self, now: Tick, id: AttemptId, verdict: &Verdict) -> Input {
         let AttemptId { key, attempt } = id;
         let put_back = |not_before| Input::PutBack {
             key,
@@ -265,55 +321,57 @@ impl Engine {
             reason: verdict.reason,
             not_before,
         };
+        if self.is_in_trouble(id) {
+            return match self.wait_out(now, id) {
+                Some(not_before) => put_back(Some(not_before)),
+                None => self.verdict_input(now, id, verdict),
+            };
+        }
         match verdict.reason {
-            Reason::Limited if conclusion.limit.is_some() => return put_back(None),
-            Reason::Auth => return put_back(None),
-            // A session of our own that never came to be: the next attempt begins another.
-            Reason::NoSession if self.origin(key).is_none() => return put_back(None),
-            Reason::Budget if self.is_budget_of_today(id) => return put_back(None),
-            _ => {}
+            Reason::Limited => put_back(None),
+            // The same login, refused again after somebody has mended it: it is this task's own.
+            Reason::Auth if !self.was_refused_before(id) => put_back(None),
+            // A session of its own that is gone: the next attempt begins another.
+            Reason::NoSession if self.resumed_its_own(id) => put_back(None),
+            Reason::Budget if self.is_spent_today(key) => put_back(None),
+            _ => self.verdict_input(now, id, verdict),
         }
-        if conclusion.transient || verdict.reason == Reason::Stalled {
-            if let Some(not_before) = self.wait_out(now, id) {
-                return put_back(Some(not_before));
-            }
-        }
-        self.verdict_input(now, id, verdict)
+    }
+
+    fn is_in_trouble(&self, id: AttemptId) -> bool {
+        let facts = self.attempt(id).and_then(|attempt| attempt.claude.as_ref());
+        facts.is_some_and(|facts| facts.trouble)
+    }
+
+    fn was_refused_before(&self, id: AttemptId) -> bool {
+        let attempts = self.store.get(id.key).map_or(&[][..], |entry| &entry.attempts);
+        let before = attempts.iter().rfind(|attempt| attempt.attempt < id.attempt);
+        before.is_some_and(|before| before.outcome.as_deref() == Some(Outcome::Auth.name()))
     }
 
     /// When to try again after trouble that passes by itself; `None` when patience is over.
     fn wait_out(&self, now: Tick, id: AttemptId) -> Option<Tick> {
         let task = self.scheduler.task(id.key)?;
         let config = self.profiles.config(&task.submission.lane.worker)?;
-        let attempts = &self.store.get(id.key)?.attempts;
-        let in_trouble = |attempt: &&AttemptImage| attempt.outcome.as_deref().is_some_and(is_trouble);
-        let streak: Vec<&AttemptImage> = attempts.iter().rev().take_while(in_trouble).collect();
+        let entry = self.store.get(id.key)?;
+        let in_trouble = |attempt: &&AttemptImage| {
+            let facts = attempt.claude.as_ref();
+            attempt.attempt > entry.revived_after && facts.is_some_and(|facts| facts.trouble)
+        };
+        let attempts = entry.attempts.iter().rev();
+        let streak: Vec<&AttemptImage> = attempts.take_while(in_trouble).collect();
         let since = streak.last().and_then(|first| first.ended_at).unwrap_or(now);
         let patience = config.patience.unwrap_or_default();
         if u128::from(now.ms_since(since)) > patience.as_millis() {
             return None;
         }
         let doublings = streak.len().saturating_sub(1).min(DOUBLINGS_MAX);
-        let first = config.retry_delay.unwrap_or(Duration::from_secs(10));
-        let longest = config.retry_max_delay.unwrap_or(Duration::from_secs(600));
+        let first = config.retry_delay.unwrap_or(RETRY_DELAY);
+        let longest = config.retry_max_delay.unwrap_or(RETRY_MAX_DELAY);
         let wait = first.saturating_mul(1 << doublings).min(longest);
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         // Up to a quarter more, so that what failed together does not come back together.
         let jitter_ms = uuid::Uuid::new_v4().as_u64_pair().0 % (wait_ms / 4 + 1);
         Some(now.plus_ms(wait_ms.saturating_add(jitter_ms)))
     }
-}
-
-/// Outcomes that pass by themselves.
-fn is_trouble(outcome: &str) -> bool {
-    [
-        Outcome::Limited,
-        Outcome::Overloaded,
-        Outcome::ApiError,
-        Outcome::Unreachable,
-        Outcome::Truncated,
-    ]
-    .iter()
-    .any(|trouble| trouble.name() == outcome)
-        || outcome == "stalled"
 }

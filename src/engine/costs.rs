@@ -91,7 +91,8 @@ impl Costs {
     pub(super) fn of_day(&self, day: &str, workspace: Option<&str>) -> f64 {
         let of_day = self.from(day).take_while(|(key, _)| *key.day == *day);
         let wanted = of_day.filter(|(key, _)| workspace.is_none_or(|name| *key.workspace == *name));
-        wanted.map(|(_, row)| row.tokens.cost_usd).sum()
+        // Not `sum`, which makes -0 of nothing.
+        wanted.fold(0.0, |sum, (_, row)| sum + row.tokens.cost_usd)
     }
 
     /// Forgets days that are too old, and gives what is left for a snapshot.

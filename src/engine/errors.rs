@@ -64,6 +64,14 @@ pub(super) fn no_session(id: &str) -> ErrorAnswer {
     )
 }
 
+pub(super) fn said_already(id: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::WrongState,
+        format!("the session of task '{id}' has heard its prompt already"),
+        "queue another with `continue_from`, or cancel this one and queue it anew",
+    )
+}
+
 pub(super) fn missing_cwd(cwd: &str) -> ErrorAnswer {
     error(
         ErrorCode::MissingCwd,

@@ -25,7 +25,12 @@ pub(super) fn change(store: &mut Store, at: Tick, key: TaskKey, change: &Change)
             }
         }
         Change::Ended { .. } => store.mark_ended(key, at),
-        Change::Revived => store.mark_active(key),
+        Change::Revived => {
+            store.mark_active(key);
+            if let Some(entry) = store.get_mut(key) {
+                entry.revived_after = entry.attempts.last().map_or(0, |attempt| attempt.attempt);
+            }
+        }
         // A claim of a running attempt is what it runs; one after its end is for the next.
         Change::Claimed(session) => {
             let attempt = store.get_mut(key).and_then(|entry| entry.attempts.last_mut());

@@ -60,6 +60,7 @@ impl Engine {
         batch.touched.push(id.key);
         if self.scheduler.state(id.key) == Some(State::Running) {
             self.feed(now, Input::Asked(id.key, id.attempt), batch);
+            self.refresh_account_of(now, id.key, batch);
         }
     }
 
@@ -90,12 +91,24 @@ impl Engine {
         }
         self.questions.remove(&id.key);
         if self.scheduler.state(id.key) == Some(State::Waiting) {
+            self.listener.awake(id);
             self.feed(now, Input::Answered(id.key, id.attempt), batch);
+            self.refresh_account_of(now, id.key, batch);
         }
     }
 
-    /// A paused task that had asked, and goes on, waits again.
+    fn refresh_account_of(&mut self, now: Tick, key: TaskKey, batch: &mut Batch) {
+        if let Some(task) = self.scheduler.task(key) {
+            self.refresh_account(now, &task.submission.lane.worker, batch);
+        }
+    }
+
+    /// A paused task goes on. If it had asked, it waits again; if not, its silence begins now.
     pub(super) fn ask_again(&mut self, now: Tick, key: TaskKey, batch: &mut Batch) {
+        if let Some(task) = self.scheduler.task(key) {
+            let attempt = task.attempts;
+            self.listener.awake(AttemptId { key, attempt });
+        }
         let asked = self
             .questions
             .get(&key)

@@ -152,6 +152,9 @@ impl Recovered {
     fn restore(&mut self, image: TaskImage) {
         let key = image.task.submission.key;
         self.store.insert(key, image.spec, image.attempts);
+        if let Some(entry) = self.store.get_mut(key) {
+            entry.revived_after = image.revived_after;
+        }
         if let Some(at) = image.ended_at {
             self.store.mark_ended(key, at);
         }

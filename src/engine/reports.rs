@@ -165,8 +165,9 @@ impl Engine {
                 }
                 Action::Start { key, attempt, .. } => {
                     let id = AttemptId { key, attempt };
-                    self.choose_session(now, id, batch);
-                    batch.starts.push(id);
+                    if self.choose_session(now, id, batch) {
+                        batch.starts.push(id);
+                    }
                 }
                 Action::Stop(key, attempt) => batch.controls.push(Control::Stop(AttemptId { key, attempt })),
                 Action::Suspend(key, attempt) => {

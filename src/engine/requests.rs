@@ -162,6 +162,7 @@ impl Engine {
             store: &mut self.store,
             config: &self.config,
             profiles: &self.profiles,
+            scheduler: &self.scheduler,
             own_environment: &self.environment,
             checked,
             now,

@@ -23,6 +23,8 @@ pub(super) struct Entry {
     pub attempts: Vec<AttemptImage>,
     /// When it ended; `None` while it has not.
     pub ended_at: Option<Tick>,
+    /// The last attempt before the user wanted it again.
+    pub revived_after: u32,
 }
 
 /// Every task that has not been removed, and every id that was ever used.
@@ -114,6 +116,7 @@ impl Store {
                 spec,
                 attempts,
                 ended_at: None,
+                revived_after: 0,
             }),
         );
     }

@@ -232,6 +232,7 @@ impl Engine {
             spec,
             attempts,
             ended_at: entry.ended_at,
+            revived_after: entry.revived_after,
         })))
     }
 }

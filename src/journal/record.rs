@@ -158,6 +158,14 @@ pub struct TaskImage {
     /// When it ended; `None` while it has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Tick>,
+    /// The last attempt before the user wanted it again; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revived_after: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// An attempt in a snapshot.
@@ -193,6 +201,9 @@ pub struct AttemptImage {
 pub struct ClaudeFacts {
     /// The session knows the task's prompt.
     pub told: bool,
+    /// It ended by trouble that passes by itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub trouble: bool,
     /// What it cost, in US dollars, if the CLI got to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,

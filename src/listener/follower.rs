@@ -153,6 +153,11 @@ impl Follower {
         silent
     }
 
+    /// A silence counts from now on.
+    pub(super) fn awake(&mut self, now: Instant) {
+        self.quiet_since = now;
+    }
+
     /// What became of it, once everything has been read.
     pub(super) fn conclude(&mut self, end: &Ending) -> Judged {
         let stopped = matches!(end, Ending::Exited(exit) if exit.stopped == Some(StopCause::Request));

@@ -32,6 +32,8 @@ enum Request {
         folder: PathBuf,
         stall_timeout: Duration,
     },
+    /// It goes on after a wait that was not its own: its silence begins now.
+    Awake(AttemptId),
     /// It is over: read the rest and judge.
     Conclude {
         id: AttemptId,
@@ -102,6 +104,11 @@ impl Listener {
         });
     }
 
+    /// It was paused, or waited for an answer: a silence counts from now on.
+    pub fn awake(&self, id: AttemptId) {
+        self.send(Request::Awake(id));
+    }
+
     /// Judges an attempt that is over; the answer is `Heard::Concluded`.
     pub fn conclude(&self, id: AttemptId, folder: PathBuf, end: Ending) {
         self.send(Request::Conclude { id, folder, end });
@@ -137,6 +144,11 @@ impl Ears {
                 }) => {
                     self.followers
                         .insert(id, Follower::new(folder, stall_timeout, Instant::now()));
+                }
+                Some(Request::Awake(id)) => {
+                    if let Some(follower) = self.followers.get_mut(&id) {
+                        follower.awake(Instant::now());
+                    }
                 }
                 Some(Request::Conclude { id, folder, end }) => self.conclude(id, folder, end),
                 None => {}

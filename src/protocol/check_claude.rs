@@ -6,6 +6,33 @@ use super::ClaudeOptions;
 /// More is a typing error.
 const DOLLARS_MAX: f64 = 1_000_000.0;
 
+/// Arguments of the CLI that the daemon itself gives, and what to use in their place.
+const OWN_ARGUMENTS: [(&str, &str); 11] = [
+    ("-p", "it is always given"),
+    ("--print", "it is always given"),
+    ("--output-format", "it is always stream-json"),
+    ("--input-format", "`permissions` decides"),
+    ("--permission-prompt-tool", "`permissions` decides"),
+    ("--session-id", "the daemon chooses it"),
+    ("--resume", "a task has `resume` and `continue_from`"),
+    ("-r", "a task has `resume` and `continue_from`"),
+    ("--continue", "a task has `continue_from`"),
+    ("-c", "a task has `continue_from`"),
+    (
+        "--max-budget-usd",
+        "use `max_budget_usd`, which the budgets know of",
+    ),
+];
+
+/// An argument that the daemon itself gives, if there is one among these, and what to use in its place.
+pub fn own_argument(arguments: &[String]) -> Option<(&'static str, &'static str)> {
+    let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = arguments.iter().map(name).collect();
+    OWN_ARGUMENTS
+        .into_iter()
+        .find(|(own, _)| names.iter().any(|name| name == own))
+}
+
 /// Checks the options of one task.
 pub(super) fn check_claude(options: &ClaudeOptions) -> Checked {
     check_session(options)?;
@@ -20,6 +47,9 @@ pub(super) fn check_claude(options: &ClaudeOptions) -> Checked {
             let message = format!("`claude.max_budget_usd` is {dollars}");
             return Err(invalid(message, "more than 0; leave it out for no limit"));
         }
+    }
+    if let Some((own, instead)) = own_argument(options.extra_args.as_deref().unwrap_or_default()) {
+        return Err(invalid(format!("`claude.extra_args` holds {own}"), instead));
     }
     check_texts(options)?;
     check_lists(options)

@@ -18,6 +18,7 @@ pub use answer::{
     Reserved, StatusAnswer, Summary,
 };
 pub use check::{check_edit, check_id, check_task, parse_after, ARGUMENT_BYTES_MAX};
+pub use check_claude::own_argument;
 pub use claude::{
     AnswerQuestion, BudgetView, ClaudeOptions, CostAnswer, CostQuery, CostRow, Denied, Permissions,
     QuestionView,

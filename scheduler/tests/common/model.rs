@@ -521,7 +521,7 @@ impl Model {
             };
             let set_aside: u64 = self.active_where(covers).map(|task| task.submission.cost).sum();
             let taken = budget.spent + set_aside;
-            covers(lane) && (taken + cost > budget.limit || taken >= budget.limit)
+            covers(lane) && (taken + cost.min(budget.limit) > budget.limit || taken >= budget.limit)
         })
     }
 

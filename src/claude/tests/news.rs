@@ -88,7 +88,6 @@ fn limits_and_logins_are_told_at_once() {
             "began",
             "auth trouble: authentication_failed",
             "auth trouble: authentication_failed",
-            "auth trouble: Failed to authenticate. API Error: 401 invalid token",
             "turn over, background false",
         ]
     );

@@ -109,6 +109,7 @@ fn image(key: u64, steps: &[u32]) -> Record {
         exit: None,
     };
     Record::Image(Box::new(TaskImage {
+        revived_after: 0,
         task: Task {
             submission: submission(key),
             state: State::Queued,

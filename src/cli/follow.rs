@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,9 +16,9 @@ use super::interrupt::Interrupt;
 use super::output_file::OutputFile;
 use super::prefix::PrefixWriter;
 use super::question_text::Teller;
-use super::task_text::{end_words, has_ended, has_succeeded, outcome_words};
+use super::task_text::{end_words, has_ended, has_succeeded, outcome_words, pause_words};
 use super::watch::Watch;
-use super::{screen, text, value, wait};
+use super::{claude_text, screen, text, value, wait};
 use crate::protocol::{AttemptView, TaskView};
 
 /// How soon new output shows; files are looked at this often while they do not grow.
@@ -93,6 +94,8 @@ struct Stream {
     output: Option<AttemptOutput>,
     errors: Option<OutputFile>,
     prefix: PrefixWriter,
+    /// It was said that the attempt is over and what comes next.
+    paused: bool,
 }
 
 impl<'a> Followers<'a> {
@@ -192,12 +195,7 @@ impl<'a> Followers<'a> {
         }
         stream.finish(&mut self.stdout)?;
         if let Some(next) = task.attempts.iter().find(|next| next.n > stream.attempt) {
-            screen::note(&format!(
-                "{}attempt {} ended: {}",
-                stream.prefix.words(),
-                attempt.n,
-                outcome_words(attempt)
-            ));
+            stream.tell_end(attempt);
             stream.begin(next.n);
             return Ok(true);
         }
@@ -205,18 +203,20 @@ impl<'a> Followers<'a> {
             self.end(id);
             return Ok(true);
         }
+        if let Some(words) = pause_words(task, value::now_ms()).filter(|_| !stream.paused) {
+            stream.tell_end(attempt);
+            stream.paused = true;
+            screen::note(&words);
+        }
         Ok(false)
     }
 
     fn end(&mut self, id: &str) {
         if let Some(task) = self.watch.task(id) {
             if !has_succeeded(task) {
-                let message = task
-                    .attempts
-                    .last()
-                    .and_then(|attempt| attempt.message.as_deref());
+                let message = task.attempts.last().and_then(claude_text::message_words);
                 if let Some(message) = message {
-                    screen::note(&format!("task {id}: {}", text::visible(message)));
+                    screen::note(&format!("task {id}: {message}"));
                 }
                 screen::note(&end_words(task));
                 self.exit = Exit::NotSucceeded;
@@ -241,6 +241,15 @@ impl Stream {
         self.attempt = attempt;
         self.output = None;
         self.errors = None;
+        self.paused = false;
+    }
+
+    /// Says how an attempt ended that is not the last one, once.
+    fn tell_end(&self, attempt: &AttemptView) {
+        if !self.paused {
+            let (prefix, n) = (self.prefix.words(), attempt.n);
+            screen::note(&format!("{prefix}attempt {n} ended: {}", outcome_words(attempt)));
+        }
     }
 
     /// Opens what is there by now; whether the output has just been opened.
@@ -280,12 +289,17 @@ impl Stream {
         }
         Ok(true)
     }
+
     /// The attempt is over, and everything that it wrote is there.
     fn finish(&mut self, stdout: &mut File) -> Result<(), Failure> {
         if let Some(output) = &mut self.output {
             output.finish(true, &mut self.prefix.onto(stdout))?;
         }
         self.prefix.finish(stdout)?;
+        // Elsewhere than on a screen, the bytes stay as they are.
+        if self.prefix.is_open() && screen::stdout_is_terminal() {
+            self.prefix.onto(stdout).write_all(b"\n")?;
+        }
         Ok(())
     }
 }

@@ -794,7 +794,7 @@ fn who_waits_for_a_task_hears_its_question() {
     for command in ["wait", "follow"] {
         assert_eq!(
             shown(&stage.run(&[command, "7"])),
-            "--- stderr\ntask 7 asks: Bash: make (wezterm-parallel show 7)\ntask 7: cancelled\n--- exit 1",
+            "--- stderr\ntask 7 asks: Bash: make (wezterm-parallel answer 7 allow, or deny)\ntask 7: cancelled\n--- exit 1",
             "{command}"
         );
     }

@@ -96,12 +96,21 @@ impl AnswerArgs {
     }
 }
 
+/// The state as the rest of a sentence.
+fn stands(state: &str) -> String {
+    match state {
+        "succeeded" | "failed" => format!("has {state}"),
+        "cancelled" | "skipped" => format!("was {state}"),
+        _ => format!("is {state}"),
+    }
+}
+
 /// The question that is meant.
 fn asked<'a>(task: &'a TaskView, request: Option<&str>) -> Result<&'a QuestionView, Failure> {
     let id = &task.id;
     let Some(first) = task.questions.first() else {
         return Err(
-            Failure::refused(format!("task {id} asks nothing: it is {}", task.state))
+            Failure::refused(format!("task {id} asks nothing: it {}", stands(&task.state)))
                 .hint("`wezterm-parallel status --state waiting` lists the tasks that ask"),
         );
     };
@@ -169,9 +178,12 @@ fn chosen(id: &str, question: &QuestionView, given: &[String]) -> Result<BTreeMa
 fn meant<'a, 'b>(choices: &'a [Choice<'a>], words: &'b str) -> Option<(&'a Choice<'a>, &'b str)> {
     for choice in choices {
         for name in [choice.question, choice.header] {
-            let rest = (!name.is_empty()).then(|| words.strip_prefix(name)).flatten();
-            if let Some(answer) = rest.and_then(|rest| rest.strip_prefix('=')) {
-                return Some((choice, answer));
+            // A name may hold a `=` itself.
+            let mut parts = words.match_indices('=').map(|(at, _)| words.split_at(at));
+            let named =
+                parts.find(|(given, _)| !name.is_empty() && given.to_lowercase() == name.to_lowercase());
+            if let Some((_, answer)) = named {
+                return Some((choice, &answer[1..]));
             }
         }
     }
@@ -233,7 +245,7 @@ mod tests {
 
     #[test]
     fn one_question_need_not_be_named() {
-        for given in ["tea", "Tea", "Drink=Tea", "Which = drink?=tea"] {
+        for given in ["tea", "Tea", "Drink=Tea", "drink=tea", "Which = drink?=tea"] {
             assert_eq!(
                 choose(&drink(), &[given]),
                 pairs(&[("Which = drink?", "Tea")]),
@@ -280,6 +292,12 @@ mod tests {
             error.starts_with("there is nothing to choose: task 7 asks for a permission"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_state_is_part_of_a_sentence() {
+        let words = ["succeeded", "cancelled", "lost", "running"].map(stands);
+        assert_eq!(words, ["has succeeded", "was cancelled", "is lost", "is running"]);
     }
 
     #[test]

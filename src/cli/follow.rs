@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::attempt_output::{self, AttemptOutput, Shown};
 use super::context::Context;
@@ -25,6 +25,8 @@ use crate::protocol::{AttemptView, TaskView};
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// With nothing running, only Ctrl-C needs a look.
 const IDLE_LOOK_EVERY: Duration = Duration::from_millis(200);
+/// A task that has not begun after this long is said to wait; most begin at once.
+const WAIT_TOLD_AFTER: Duration = Duration::from_secs(1);
 /// Pieces that one task may pass on before the others and the daemon's news get a turn.
 const PIECES_PER_TURN: usize = 64;
 
@@ -83,6 +85,8 @@ pub(crate) struct Followers<'a> {
     prefixed: bool,
     shown: Shown,
     teller: Teller,
+    /// When to say that the task has not begun; `None` once that was looked at.
+    tell_wait_at: Option<Instant>,
     /// How it stands: 0 until a task ends without success.
     pub(crate) exit: Exit,
 }
@@ -109,6 +113,8 @@ impl<'a> Followers<'a> {
             prefixed: ids.len() > 1,
             shown,
             teller: Teller::default(),
+            // Of many tasks, most wait.
+            tell_wait_at: (ids.len() == 1).then(|| Instant::now() + WAIT_TOLD_AFTER),
             exit: Exit::Ok,
         };
         for id in ids {
@@ -132,6 +138,7 @@ impl<'a> Followers<'a> {
         if self.open.is_empty() {
             return Ok(Vec::new());
         }
+        self.tell_wait();
         let changed = self.watch.step(timeout)?;
         for id in &changed {
             self.notice(id);
@@ -142,6 +149,17 @@ impl<'a> Followers<'a> {
     /// What is known of a followed task.
     pub(crate) fn task(&self, id: &str) -> Option<&TaskView> {
         self.watch.task(id)
+    }
+
+    /// Says of a task that has not begun what it waits for, once.
+    fn tell_wait(&mut self) {
+        if self.tell_wait_at.take_if(|at| *at <= Instant::now()).is_none() || !self.streams.is_empty() {
+            return;
+        }
+        let waiting = self.open.iter().filter_map(|id| self.watch.task(id));
+        for words in waiting.filter_map(|task| pause_words(task, value::now_ms())) {
+            screen::note(&words);
+        }
     }
 
     /// A task that has begun, or is over, gets a stream.

@@ -347,13 +347,14 @@ pub(crate) fn explanation(view: &ExplanationView, now_ms: u64) -> String {
     shown
 }
 
-/// What to say of a task whose attempt is over and that has not ended, for stderr; `None` while it does not wait.
+/// What to say of a task that waits for an attempt, for stderr; `None` while it does not.
 pub(crate) fn pause_words(task: &TaskView, now_ms: u64) -> Option<String> {
     let id = &task.id;
     match (task.state.as_str(), task.not_before_ms) {
         ("delayed", Some(start)) => {
             let left = short_duration(start.saturating_sub(now_ms));
-            Some(format!("task {id}: the next attempt begins in {left}"))
+            let which = if task.attempts.is_empty() { "first" } else { "next" };
+            Some(format!("task {id}: the {which} attempt begins in {left}"))
         }
         ("queued" | "blocked" | "held" | "paused", _) => Some(format!(
             "task {id}: {} (wezterm-parallel explain {id})",
@@ -612,6 +613,11 @@ mod tests {
         let mut view = sample("5", "delayed", "x");
         view.not_before_ms = Some(NOW + 10_000);
         let words = |view: &TaskView| pause_words(view, NOW);
+        assert_eq!(
+            words(&view).as_deref(),
+            Some("task 5: the first attempt begins in 10s")
+        );
+        view.attempts.push(attempt(1, Some("overloaded"), 5));
         assert_eq!(
             words(&view).as_deref(),
             Some("task 5: the next attempt begins in 10s")

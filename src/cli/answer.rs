@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::question_text::{self, Choice};
-use super::{screen, text, value};
+use super::{screen, task_text, text, value};
 use crate::protocol::{AnswerQuestion, Message, QuestionView, TaskView};
 
 /// Answer the question of a waiting task
@@ -96,23 +96,15 @@ impl AnswerArgs {
     }
 }
 
-/// The state as the rest of a sentence.
-fn stands(state: &str) -> String {
-    match state {
-        "succeeded" | "failed" => format!("has {state}"),
-        "cancelled" | "skipped" => format!("was {state}"),
-        _ => format!("is {state}"),
-    }
-}
-
 /// The question that is meant.
 fn asked<'a>(task: &'a TaskView, request: Option<&str>) -> Result<&'a QuestionView, Failure> {
     let id = &task.id;
     let Some(first) = task.questions.first() else {
-        return Err(
-            Failure::refused(format!("task {id} asks nothing: it {}", stands(&task.state)))
-                .hint("`wezterm-parallel status --state waiting` lists the tasks that ask"),
-        );
+        return Err(Failure::refused(format!(
+            "task {id} asks nothing: it {}",
+            task_text::stands(&task.state)
+        ))
+        .hint("`wezterm-parallel status --state waiting` lists the tasks that ask"));
     };
     let Some(request) = request else {
         return Ok(first);
@@ -292,12 +284,6 @@ mod tests {
             error.starts_with("there is nothing to choose: task 7 asks for a permission"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn a_state_is_part_of_a_sentence() {
-        let words = ["succeeded", "cancelled", "lost", "running"].map(stands);
-        assert_eq!(words, ["has succeeded", "was cancelled", "is lost", "is running"]);
     }
 
     #[test]

@@ -312,14 +312,25 @@ pub(crate) fn outcome_words(attempt: &AttemptView) -> String {
     }
 }
 
+/// A state as the rest of a sentence: `has succeeded`.
+pub(crate) fn stands(state: &str) -> String {
+    match state {
+        "succeeded" | "failed" => format!("has {state}"),
+        "cancelled" | "skipped" => format!("was {state}"),
+        _ => format!("is {state}"),
+    }
+}
+
 /// Why a task waits, a line for each gate.
 pub(crate) fn explanation(view: &ExplanationView, now_ms: u64) -> String {
     let mut shown = String::new();
     let style = text::state_style(&view.state);
     let id = text::visible(&view.id);
-    let state = &view.state;
-    let _ = write!(shown, "Task {BOLD}{id}{BOLD:#} is {style}{state}{style:#}");
-    match &view.reason {
+    let stands = stands(&view.state);
+    let _ = write!(shown, "Task {BOLD}{id}{BOLD:#} {style}{stands}{style:#}");
+    // An end that says itself why needs no reason.
+    let says_more = |reason: &&String| view.state != "succeeded" && **reason != view.state;
+    match view.reason.as_ref().filter(says_more) {
         Some(reason) => {
             let words = crate::claude::outcome_words(reason);
             let _ = writeln!(shown, ": {}.", text::visible(&words));
@@ -588,6 +599,12 @@ mod tests {
         It waits for delay: it may start in 1m30s.
         4 queued tasks come before it.
         ");
+    }
+
+    #[test]
+    fn a_state_is_part_of_a_sentence() {
+        let words = ["succeeded", "cancelled", "lost", "running"].map(stands);
+        assert_eq!(words, ["has succeeded", "was cancelled", "is lost", "is running"]);
     }
 
     #[test]

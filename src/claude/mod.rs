@@ -19,7 +19,7 @@ mod verdict;
 mod wire;
 
 pub use answers::{allow_line, answered_requests, deny_line, prompt_line};
-pub use render::{Renderer, Style};
+pub use render::{outcome_words, Renderer, Style};
 pub use transcript::Transcript;
 pub use values::{Conclusion, Denial, End, LimitStatus, News, Outcome, Question, RateLimit, Tokens};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::question_text::{self, Choice};
-use super::{screen, text, value};
+use super::{screen, task_text, text, value};
 use crate::protocol::{AnswerQuestion, Message, QuestionView, TaskView};
 
 /// Answer the question of a waiting task
@@ -100,10 +100,11 @@ impl AnswerArgs {
 fn asked<'a>(task: &'a TaskView, request: Option<&str>) -> Result<&'a QuestionView, Failure> {
     let id = &task.id;
     let Some(first) = task.questions.first() else {
-        return Err(
-            Failure::refused(format!("task {id} asks nothing: it is {}", task.state))
-                .hint("`wezterm-parallel status --state waiting` lists the tasks that ask"),
-        );
+        return Err(Failure::refused(format!(
+            "task {id} asks nothing: it {}",
+            task_text::stands(&task.state)
+        ))
+        .hint("`wezterm-parallel status --state waiting` lists the tasks that ask"));
     };
     let Some(request) = request else {
         return Ok(first);
@@ -169,9 +170,12 @@ fn chosen(id: &str, question: &QuestionView, given: &[String]) -> Result<BTreeMa
 fn meant<'a, 'b>(choices: &'a [Choice<'a>], words: &'b str) -> Option<(&'a Choice<'a>, &'b str)> {
     for choice in choices {
         for name in [choice.question, choice.header] {
-            let rest = (!name.is_empty()).then(|| words.strip_prefix(name)).flatten();
-            if let Some(answer) = rest.and_then(|rest| rest.strip_prefix('=')) {
-                return Some((choice, answer));
+            // A name may hold a `=` itself.
+            let mut parts = words.match_indices('=').map(|(at, _)| words.split_at(at));
+            let named =
+                parts.find(|(given, _)| !name.is_empty() && given.to_lowercase() == name.to_lowercase());
+            if let Some((_, answer)) = named {
+                return Some((choice, &answer[1..]));
             }
         }
     }
@@ -233,7 +237,7 @@ mod tests {
 
     #[test]
     fn one_question_need_not_be_named() {
-        for given in ["tea", "Tea", "Drink=Tea", "Which = drink?=tea"] {
+        for given in ["tea", "Tea", "Drink=Tea", "drink=tea", "Which = drink?=tea"] {
             assert_eq!(
                 choose(&drink(), &[given]),
                 pairs(&[("Which = drink?", "Tea")]),

@@ -26,7 +26,7 @@ pub(crate) struct ClaudeArgs {
     #[arg(long, value_name = "N")]
     max_turns: Option<u32>,
     /// The most it may cost with all its attempts, in US dollars
-    #[arg(long, value_name = "DOLLARS")]
+    #[arg(long, value_name = "DOLLARS", allow_negative_numbers = true)]
     max_budget_usd: Option<f64>,
     /// How much it thinks, like low or high
     #[arg(long, value_name = "LEVEL")]

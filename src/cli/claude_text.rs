@@ -56,21 +56,13 @@ fn open_command(task: &TaskView, session: &str) -> String {
     )
 }
 
-/// The word for an outcome, or for the reason of an end.
-pub(crate) fn outcome_word(outcome: &str) -> String {
-    match outcome {
-        "denied" => "a tool was denied",
-        "limited" => "usage limit",
-        "auth" => "not logged in",
-        "api_error" => "API error",
-        "overloaded" => "API overloaded",
-        "unreachable" => "API unreachable",
-        "refusal" => "the model refused",
-        "truncated" => "answer cut off",
-        "no_op" => "nothing was done",
-        other => return other.replace('_', " "),
-    }
-    .to_owned()
+/// What an attempt's message says. That of a denial names the tools alone, which says little by itself.
+pub(crate) fn message_words(attempt: &AttemptView) -> Option<String> {
+    let message = text::visible(attempt.message.as_deref()?);
+    Some(match attempt.outcome.as_deref() {
+        Some("denied") => format!("denied: {message}"),
+        _ => message,
+    })
 }
 
 /// Whether a column of costs says anything.
@@ -136,17 +128,18 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_are_words() {
-        let words = ["limited", "max_turns", "prompt_too_long", "no_session", "crashed"].map(outcome_word);
-        assert_eq!(
-            words,
-            [
-                "usage limit",
-                "max turns",
-                "prompt too long",
-                "no session",
-                "crashed"
-            ]
-        );
+    fn the_message_of_a_denial_says_that_it_is_one() {
+        let words = |outcome: &str, message: Option<&str>| {
+            message_words(&AttemptView {
+                outcome: Some(outcome.into()),
+                message: message.map(Into::into),
+                ..AttemptView::default()
+            })
+        };
+        let denied = words("denied", Some("Bash(make)"));
+        assert_eq!(denied.as_deref(), Some("denied: Bash(make)"));
+        let crashed = words("crashed", Some("out of\nmemory"));
+        assert_eq!(crashed.as_deref(), Some("out of\\nmemory"));
+        assert_eq!(words("denied", None), None);
     }
 }

@@ -29,26 +29,42 @@ const KEY: &str = "ANTHROPIC_API_KEY";
 
 /// Checks the CLI of each profile; those that would be run alike are looked at once.
 pub(super) fn check(config: &Config, report: &mut Report) {
-    let mut seen: Vec<(&str, &BTreeMap<String, String>)> = Vec::new();
+    let mut groups: Vec<Vec<(&str, &WorkerConfig)>> = Vec::new();
     let profiles = config
         .workers
         .iter()
         .filter(|(_, worker)| worker.kind == WorkerKind::Claude);
     for (name, worker) in profiles {
-        let binary = worker.binary.as_deref().unwrap_or("claude");
-        if !seen.contains(&(binary, &worker.env)) {
-            seen.push((binary, &worker.env));
-            check_profile(name, binary, worker, report);
+        let alike = |group: &&mut Vec<(&str, &WorkerConfig)>| {
+            let (_, first) = group[0];
+            binary(first) == binary(worker) && first.env == worker.env
+        };
+        match groups.iter_mut().find(alike) {
+            Some(group) => group.push((name, worker)),
+            None => groups.push(vec![(name, worker)]),
         }
+    }
+    for group in groups {
+        let names: Vec<&str> = group.iter().map(|(name, _)| *name).collect();
+        check_group(&names, group[0].1, report);
     }
 }
 
-fn check_profile(name: &str, binary: &str, worker: &WorkerConfig, report: &mut Report) {
+fn binary(worker: &WorkerConfig) -> &str {
+    worker.binary.as_deref().unwrap_or("claude")
+}
+
+fn check_group(names: &[&str], worker: &WorkerConfig, report: &mut Report) {
+    let (name, binary) = (names[0], binary(worker));
+    let profiles = match names {
+        [only] => format!("profile {only}"),
+        several => format!("profiles {}", several.join(", ")),
+    };
     let Some(path) = find(binary, worker) else {
         return report.warn(
             "claude",
             format!(
-                "profile {name}: there is no program {binary}: install Claude Code \
+                "{profiles}: there is no program {binary}: install Claude Code \
                  (npm install -g @anthropic-ai/claude-code), or name it as `binary` in [workers.{name}]"
             ),
         );
@@ -56,10 +72,10 @@ fn check_profile(name: &str, binary: &str, worker: &WorkerConfig, report: &mut R
     let shown = path.display();
     let version = match ask(&path, &["--version"], worker) {
         Ok(answer) if answer.succeeded => first_line(&answer.text),
-        Ok(_) => return report.warn("claude", format!("profile {name}: {shown} --version fails")),
-        Err(words) => return report.warn("claude", format!("profile {name}: {shown} --version {words}")),
+        Ok(_) => return report.warn("claude", format!("{profiles}: {shown} --version fails")),
+        Err(words) => return report.warn("claude", format!("{profiles}: {shown} --version {words}")),
     };
-    let found = format!("profile {name}: {shown}, {version}");
+    let found = format!("{profiles}: {shown}, {version}");
     match login(&path, worker) {
         Login::In(words) => report.ok("claude", format!("{found}, {words}")),
         Login::Out => report.warn(

@@ -5,7 +5,11 @@ use std::process::ExitCode;
 
 use crate::client::ClientError;
 use crate::config::ConfigError;
-use crate::protocol::ErrorAnswer;
+use crate::protocol::{ErrorAnswer, ErrorCode};
+
+/// What to do about a daemon that knows less than this program.
+const OLD_DAEMON: &str = "the daemon is older than this program: end it with `wezterm-parallel shutdown`; \
+                          what runs goes on, and the next command starts a new one";
 
 /// The exit codes, as documented in docs/cli.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +123,12 @@ impl From<ClientError> for Failure {
         let hint = error.hint();
         let message = error.to_string();
         match error {
+            // This program's own words are right: a daemon that does not know them was started before it came.
+            ClientError::Refused(ErrorAnswer {
+                code: ErrorCode::UnknownMessage | ErrorCode::UnknownField,
+                message,
+                ..
+            }) => Self::refused(message).hint(OLD_DAEMON),
             ClientError::Refused(answer) => answer.into(),
             ClientError::Places(error) => error.into(),
             ClientError::NotRunning { .. }
@@ -138,7 +148,6 @@ impl From<ConfigError> for Failure {
 
 impl From<ErrorAnswer> for Failure {
     fn from(answer: ErrorAnswer) -> Self {
-        use crate::protocol::ErrorCode;
         let exit = match answer.code {
             ErrorCode::Internal => Exit::Bug,
             _ => Exit::Refused,
@@ -184,7 +193,6 @@ pub(crate) fn report_panics() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::ErrorCode;
 
     #[test]
     fn a_closed_pipe_is_no_error() {
@@ -203,5 +211,18 @@ mod tests {
         assert_eq!(failure.exit as u8, 4);
         assert_eq!(failure.message, "there is no task 7");
         assert_eq!(failure.hint, "look at `status`");
+    }
+
+    #[test]
+    fn a_daemon_that_does_not_know_a_message_is_old() {
+        let answer = ErrorAnswer {
+            code: ErrorCode::UnknownMessage,
+            message: "there is no message `Cost`".into(),
+            hint: "known are: Status".into(),
+        };
+        let failure = Failure::from(ClientError::Refused(answer));
+        assert_eq!(failure.exit, Exit::Refused);
+        assert_eq!(failure.message, "there is no message `Cost`");
+        assert_eq!(failure.hint, OLD_DAEMON);
     }
 }

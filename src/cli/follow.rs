@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::attempt_output::{self, AttemptOutput, Shown};
 use super::context::Context;
@@ -15,15 +16,17 @@ use super::interrupt::Interrupt;
 use super::output_file::OutputFile;
 use super::prefix::PrefixWriter;
 use super::question_text::Teller;
-use super::task_text::{end_words, has_ended, has_succeeded, outcome_words};
+use super::task_text::{end_words, has_ended, has_succeeded, outcome_words, pause_words};
 use super::watch::Watch;
-use super::{screen, text, value, wait};
+use super::{claude_text, screen, text, value, wait};
 use crate::protocol::{AttemptView, TaskView};
 
 /// How soon new output shows; files are looked at this often while they do not grow.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// With nothing running, only Ctrl-C needs a look.
 const IDLE_LOOK_EVERY: Duration = Duration::from_millis(200);
+/// A task that has not begun after this long is said to wait; most begin at once.
+const WAIT_TOLD_AFTER: Duration = Duration::from_secs(1);
 /// Pieces that one task may pass on before the others and the daemon's news get a turn.
 const PIECES_PER_TURN: usize = 64;
 
@@ -82,6 +85,8 @@ pub(crate) struct Followers<'a> {
     prefixed: bool,
     shown: Shown,
     teller: Teller,
+    /// When to say that the task has not begun; `None` once that was looked at.
+    tell_wait_at: Option<Instant>,
     /// How it stands: 0 until a task ends without success.
     pub(crate) exit: Exit,
 }
@@ -93,6 +98,8 @@ struct Stream {
     output: Option<AttemptOutput>,
     errors: Option<OutputFile>,
     prefix: PrefixWriter,
+    /// It was said that the attempt is over and what comes next.
+    paused: bool,
 }
 
 impl<'a> Followers<'a> {
@@ -106,6 +113,8 @@ impl<'a> Followers<'a> {
             prefixed: ids.len() > 1,
             shown,
             teller: Teller::default(),
+            // Of many tasks, most wait.
+            tell_wait_at: (ids.len() == 1).then(|| Instant::now() + WAIT_TOLD_AFTER),
             exit: Exit::Ok,
         };
         for id in ids {
@@ -129,6 +138,7 @@ impl<'a> Followers<'a> {
         if self.open.is_empty() {
             return Ok(Vec::new());
         }
+        self.tell_wait();
         let changed = self.watch.step(timeout)?;
         for id in &changed {
             self.notice(id);
@@ -139,6 +149,17 @@ impl<'a> Followers<'a> {
     /// What is known of a followed task.
     pub(crate) fn task(&self, id: &str) -> Option<&TaskView> {
         self.watch.task(id)
+    }
+
+    /// Says of a task that has not begun what it waits for, once.
+    fn tell_wait(&mut self) {
+        if self.tell_wait_at.take_if(|at| *at <= Instant::now()).is_none() || !self.streams.is_empty() {
+            return;
+        }
+        let waiting = self.open.iter().filter_map(|id| self.watch.task(id));
+        for words in waiting.filter_map(|task| pause_words(task, value::now_ms())) {
+            screen::note(&words);
+        }
     }
 
     /// A task that has begun, or is over, gets a stream.
@@ -192,12 +213,7 @@ impl<'a> Followers<'a> {
         }
         stream.finish(&mut self.stdout)?;
         if let Some(next) = task.attempts.iter().find(|next| next.n > stream.attempt) {
-            screen::note(&format!(
-                "{}attempt {} ended: {}",
-                stream.prefix.words(),
-                attempt.n,
-                outcome_words(attempt)
-            ));
+            stream.tell_end(attempt);
             stream.begin(next.n);
             return Ok(true);
         }
@@ -205,18 +221,20 @@ impl<'a> Followers<'a> {
             self.end(id);
             return Ok(true);
         }
+        if let Some(words) = pause_words(task, value::now_ms()).filter(|_| !stream.paused) {
+            stream.tell_end(attempt);
+            stream.paused = true;
+            screen::note(&words);
+        }
         Ok(false)
     }
 
     fn end(&mut self, id: &str) {
         if let Some(task) = self.watch.task(id) {
             if !has_succeeded(task) {
-                let message = task
-                    .attempts
-                    .last()
-                    .and_then(|attempt| attempt.message.as_deref());
+                let message = task.attempts.last().and_then(claude_text::message_words);
                 if let Some(message) = message {
-                    screen::note(&format!("task {id}: {}", text::visible(message)));
+                    screen::note(&format!("task {id}: {message}"));
                 }
                 screen::note(&end_words(task));
                 self.exit = Exit::NotSucceeded;
@@ -241,6 +259,15 @@ impl Stream {
         self.attempt = attempt;
         self.output = None;
         self.errors = None;
+        self.paused = false;
+    }
+
+    /// Says how an attempt ended that is not the last one, once.
+    fn tell_end(&self, attempt: &AttemptView) {
+        if !self.paused {
+            let (prefix, n) = (self.prefix.words(), attempt.n);
+            screen::note(&format!("{prefix}attempt {n} ended: {}", outcome_words(attempt)));
+        }
     }
 
     /// Opens what is there by now; whether the output has just been opened.
@@ -280,12 +307,17 @@ impl Stream {
         }
         Ok(true)
     }
+
     /// The attempt is over, and everything that it wrote is there.
     fn finish(&mut self, stdout: &mut File) -> Result<(), Failure> {
         if let Some(output) = &mut self.output {
             output.finish(true, &mut self.prefix.onto(stdout))?;
         }
         self.prefix.finish(stdout)?;
+        // Elsewhere than on a screen, the bytes stay as they are.
+        if self.prefix.is_open() && screen::stdout_is_terminal() {
+            self.prefix.onto(stdout).write_all(b"\n")?;
+        }
         Ok(())
     }
 }

@@ -7,6 +7,9 @@ use super::output_file::{missing_words, Piece};
 use super::{screen, value};
 use crate::claude::{Renderer, Style};
 
+/// Stands for an event that was not written to its end.
+const CUT_EVENT_WORDS: &str = "… the output ends in the middle of an event; --raw shows it …\n";
+
 /// A view of one attempt's output.
 #[derive(Debug)]
 pub(crate) struct HumanView {
@@ -55,7 +58,12 @@ impl HumanView {
     pub(crate) fn finish(&mut self, has_ended: bool) {
         let rest = self.lines.take_rest().filter(|_| has_ended);
         if let Some(rest) = rest {
-            self.renderer.line(&rest, &mut self.text);
+            if is_cut_event(&rest) {
+                self.renderer.finish(&mut self.text);
+                self.text.push_str(CUT_EVENT_WORDS);
+            } else {
+                self.renderer.line(&rest, &mut self.text);
+            }
         }
         self.renderer.finish(&mut self.text);
     }
@@ -64,6 +72,12 @@ impl HumanView {
     pub(crate) fn take_text(&mut self) -> String {
         std::mem::take(&mut self.text)
     }
+}
+
+/// Whether a last line is the beginning of an event: its JSON is of no use to people, and may be long.
+fn is_cut_event(line: &[u8]) -> bool {
+    let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(line);
+    line.starts_with(b"{\"") && parsed.is_err_and(|error| error.is_eof())
 }
 
 fn local_moment(moment_s: u64) -> String {
@@ -156,7 +170,8 @@ mod tests {
         let half = &HELLO.as_bytes()[..60];
         assert_eq!(shown(&[Piece::Bytes(half)], false), "");
         let ended = shown(&[Piece::Bytes(half)], true);
-        assert!(ended.starts_with(r#"{"type":"assistant""#), "{ended}");
+        assert_eq!(ended, CUT_EVENT_WORDS);
+        assert_eq!(shown(&[Piece::Bytes(b"{ no event")], true), "{ no event\n");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::line_splitter::LineSplitter;
 use super::output_file::{OutputFile, Piece};
-use super::{screen, value};
+use super::{claude_text, screen, value};
 use crate::claude::Transcript;
 use crate::protocol::{AttemptView, TaskView};
 
@@ -58,12 +58,8 @@ impl LogArgs {
         if let Some(mut errors) = open(&Path::new(&attempt.folder).join("stderr"))? {
             print(&mut errors, self.tail, &mut io::stderr().lock())?;
         }
-        if let Some(message) = &attempt.message {
-            screen::note(&format!(
-                "attempt {}: {}",
-                attempt.n,
-                super::text::visible(message)
-            ));
+        if let Some(message) = claude_text::message_words(attempt) {
+            screen::note(&format!("attempt {}: {message}", attempt.n));
         }
         Ok(Exit::Ok)
     }

@@ -11,6 +11,8 @@ pub(crate) struct PrefixWriter {
     prefix: Option<String>,
     /// A line whose end has not come yet.
     partial: Vec<u8>,
+    /// What was passed on as it is ended within a line.
+    open: bool,
 }
 
 /// A [`PrefixWriter`] with the place it writes to.
@@ -25,12 +27,18 @@ impl PrefixWriter {
         Self {
             prefix: id.map(|id| format!("[{id}] ")),
             partial: Vec::new(),
+            open: false,
         }
     }
 
     /// The prefix, for other lines about the same task.
     pub(crate) fn words(&self) -> &str {
         self.prefix.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the last line that was passed on has no end.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
     }
 
     /// A writer that goes to `out`.
@@ -56,7 +64,11 @@ impl PrefixWriter {
 impl<W: Write> Write for Prefixed<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.writer.prefix.is_none() {
-            return self.out.write(bytes);
+            let written = self.out.write(bytes)?;
+            if let Some(last) = bytes[..written].last() {
+                self.writer.open = *last != b'\n';
+            }
+            return Ok(written);
         }
         let mut lines = Vec::with_capacity(bytes.len() * 2);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {

@@ -109,7 +109,13 @@ impl Teller {
         let new = |question: &&QuestionView| self.told.insert((id.clone(), question.request_id.clone()));
         let words = |question| {
             let line = line(question);
-            format!("{YELLOW}task {id} asks:{YELLOW:#} {line} (wezterm-parallel show {id})")
+            // What may be chosen takes more than a line.
+            let next = if choices(question).is_empty() {
+                format!("answer {id} allow, or deny")
+            } else {
+                format!("show {id}")
+            };
+            format!("{YELLOW}task {id} asks:{YELLOW:#} {line} (wezterm-parallel {next})")
         };
         task.questions.iter().filter(new).map(words).collect()
     }
@@ -292,7 +298,10 @@ mod tests {
         };
         let mut teller = Teller::default();
         let told: Vec<String> = teller.news(&task).iter().map(|words| plain(words)).collect();
-        assert_eq!(told, ["task 7 asks: Bash: make (wezterm-parallel show 7)"]);
+        assert_eq!(
+            told,
+            ["task 7 asks: Bash: make (wezterm-parallel answer 7 allow, or deny)"]
+        );
         assert!(teller.news(&task).is_empty());
         task.questions[0].request_id = "06d8-2".into();
         assert_eq!(teller.news(&task).len(), 1);

@@ -185,7 +185,9 @@ fn command_from_stdin() -> Result<String, Failure> {
     })?;
     let command = text.trim_end_matches(['\n', '\r']);
     if command.trim().is_empty() {
-        return Err(Failure::usage("there is nothing on stdin"));
+        return Err(Failure::usage("there is nothing on stdin").hint(
+            "pipe the prompt in, or with `--shell` the command: `wezterm-parallel queue - < prompt.md`",
+        ));
     }
     Ok(command.to_owned())
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::text::{self, Cell, Table, BOLD, CYAN, DIM, GREEN, PLAIN, RED, YELLOW};
+use super::text::{self, Cell, Table, BOLD, CYAN, DIM, GREEN, RED, YELLOW};
 use super::value::{local_time, short_bytes, short_dollars, short_duration};
 use super::{claude_text, question_text};
 use crate::protocol::{AttemptView, ExplanationView, GateView, StatusAnswer, Summary, TaskView};
@@ -84,7 +84,7 @@ pub(crate) fn state_words(task: &TaskView) -> String {
         ("failed", Some("signal")) => last
             .and_then(|attempt| attempt.signal)
             .map(|signal| format!("signal {signal}")),
-        ("failed" | "skipped", Some(reason)) => Some(claude_text::outcome_word(reason)),
+        ("failed" | "skipped", Some(reason)) => Some(crate::claude::outcome_words(reason)),
         ("waiting", _) => question_text::waiting_words(&task.questions),
         _ => None,
     };
@@ -164,6 +164,10 @@ pub(crate) fn summary_line(summary: &Summary, now_ms: u64) -> String {
 
 /// A closed gate: `slots: 2 of 2 are taken, opens in 5m00s`.
 fn gate_words(gate: &GateView, now_ms: u64) -> String {
+    if let ("delay", Some(opens)) = (gate.gate.as_str(), gate.opens_at_ms) {
+        let left = short_duration(opens.saturating_sub(now_ms));
+        return format!("delay: it may start in {left}");
+    }
     let mut words = text::visible(&gate.gate);
     if !gate.message.is_empty() {
         let _ = write!(words, ": {}", text::visible(&gate.message));
@@ -217,6 +221,10 @@ pub(crate) fn task(task: &TaskView, now_ms: u64) -> String {
     for (name, words) in claude_text::facts(task) {
         fact(&mut shown, name, &words);
     }
+    if let Some(last) = task.attempts.last() {
+        // A column of its own would be too wide for most screens.
+        fact(&mut shown, "folder", &last.folder);
+    }
     shown.push_str(&question_text::in_full(&task.id, &task.questions, now_ms));
     if !task.attempts.is_empty() {
         shown.push('\n');
@@ -236,10 +244,10 @@ fn optional_fact(shown: &mut String, name: &str, value: Option<&str>) {
 }
 
 fn attempts(attempts: &[AttemptView], now_ms: u64) -> String {
-    let mut headings = vec!["ATTEMPT", "OUTCOME", "STARTED", "TIME", "CPU", "MEMORY", "FOLDER"];
+    let mut headings = vec!["ATTEMPT", "OUTCOME", "STARTED", "TIME", "CPU", "MEMORY"];
     let with_cost = claude_text::any_cost(attempts);
     if with_cost {
-        headings.insert(6, "COST");
+        headings.push("COST");
     }
     let right_aligned: &[usize] = if with_cost {
         &[0, 3, 4, 5, 6]
@@ -251,16 +259,27 @@ fn attempts(attempts: &[AttemptView], now_ms: u64) -> String {
         let mut row = attempt_row(attempt, now_ms);
         if with_cost {
             let cost = attempt.cost_usd.map_or_else(|| "-".to_owned(), short_dollars);
-            row.insert(6, Cell::plain(cost));
+            row.push(Cell::plain(cost));
         }
         table.row(row);
     }
-    // The folder is there to be copied: it is never cut, even if the screen wraps it.
     let mut shown = table.render(None);
-    for attempt in attempts {
-        if let Some(message) = &attempt.message {
-            let _ = writeln!(shown, "attempt {}: {}", attempt.n, text::visible(message));
-        }
+    shown.push_str(&messages(attempts));
+    shown
+}
+
+/// What attempts say, a line for those in a row that say the same.
+fn messages(attempts: &[AttemptView]) -> String {
+    let mut shown = String::new();
+    for group in attempts.chunk_by(|one, next| one.message == next.message && one.outcome == next.outcome) {
+        let (first, last) = (&group[0], &group[group.len() - 1]);
+        let Some(words) = claude_text::message_words(first) else {
+            continue;
+        };
+        let _ = match group.len() {
+            1 => writeln!(shown, "attempt {}: {words}", first.n),
+            _ => writeln!(shown, "attempts {} to {}: {words}", first.n, last.n),
+        };
     }
     shown
 }
@@ -280,7 +299,6 @@ fn attempt_row(attempt: &AttemptView, now_ms: u64) -> Vec<Cell> {
         Cell::plain(run_time(attempt, now_ms)),
         or_dash(cpu),
         or_dash(attempt.peak_memory_bytes.map(short_bytes)),
-        Cell::new(&attempt.folder, PLAIN),
     ]
 }
 
@@ -290,7 +308,16 @@ pub(crate) fn outcome_words(attempt: &AttemptView) -> String {
         (None, _, _) => "running".to_owned(),
         (Some("exit_code"), Some(code), _) => format!("exit {code}"),
         (Some("signal"), _, Some(signal)) => format!("signal {signal}"),
-        (Some(other), _, _) => claude_text::outcome_word(other),
+        (Some(other), _, _) => crate::claude::outcome_words(other),
+    }
+}
+
+/// A state as the rest of a sentence: `has succeeded`.
+pub(crate) fn stands(state: &str) -> String {
+    match state {
+        "succeeded" | "failed" => format!("has {state}"),
+        "cancelled" | "skipped" => format!("was {state}"),
+        _ => format!("is {state}"),
     }
 }
 
@@ -299,11 +326,13 @@ pub(crate) fn explanation(view: &ExplanationView, now_ms: u64) -> String {
     let mut shown = String::new();
     let style = text::state_style(&view.state);
     let id = text::visible(&view.id);
-    let state = &view.state;
-    let _ = write!(shown, "Task {BOLD}{id}{BOLD:#} is {style}{state}{style:#}");
-    match &view.reason {
+    let stands = stands(&view.state);
+    let _ = write!(shown, "Task {BOLD}{id}{BOLD:#} {style}{stands}{style:#}");
+    // An end that says itself why needs no reason.
+    let says_more = |reason: &&String| view.state != "succeeded" && **reason != view.state;
+    match view.reason.as_ref().filter(says_more) {
         Some(reason) => {
-            let words = claude_text::outcome_word(reason);
+            let words = crate::claude::outcome_words(reason);
             let _ = writeln!(shown, ": {}.", text::visible(&words));
         }
         None => shown.push_str(".\n"),
@@ -327,6 +356,23 @@ pub(crate) fn explanation(view: &ExplanationView, now_ms: u64) -> String {
         );
     }
     shown
+}
+
+/// What to say of a task that waits for an attempt, for stderr; `None` while it does not.
+pub(crate) fn pause_words(task: &TaskView, now_ms: u64) -> Option<String> {
+    let id = &task.id;
+    match (task.state.as_str(), task.not_before_ms) {
+        ("delayed", Some(start)) => {
+            let left = short_duration(start.saturating_sub(now_ms));
+            let which = if task.attempts.is_empty() { "first" } else { "next" };
+            Some(format!("task {id}: the {which} attempt begins in {left}"))
+        }
+        ("queued" | "blocked" | "held" | "paused", _) => Some(format!(
+            "task {id}: {} (wezterm-parallel explain {id})",
+            task.state
+        )),
+        _ => None,
+    }
 }
 
 /// What to say of a task that ended without success, for stderr.
@@ -469,14 +515,15 @@ mod tests {
         queued      [queued]
         session     5e55-10
         open it     cd /home/me && claude --resume 5e55-10
+        folder      /data/tasks/1/1
 
         ? Bash asked 5.0s ago
           command: rm -rf target/debug/incremental \x1b[2J
           wezterm-parallel answer 12 allow
           wezterm-parallel answer 12 deny --message 'rather …'
 
-        ATTEMPT  OUTCOME  STARTED               TIME  CPU  MEMORY  FOLDER
-              1  running  [start            ]  1m01s    -       -  /data/tasks/1/1
+        ATTEMPT  OUTCOME  STARTED               TIME  CPU  MEMORY
+              1  running  [start            ]  1m01s    -       -
         ");
     }
 
@@ -517,10 +564,11 @@ mod tests {
         after       build:success
         timeout     1h00m
         retries     1 of 2 used
+        folder      /data/tasks/1/2
 
-        ATTEMPT  OUTCOME      STARTED              TIME    CPU    MEMORY  FOLDER
-              1  spawn error  [first start       ]  10ms      -         -  /data/tasks/1/1
-              2  ok           [second start      ]  2.5s  1.50s  20.0 MiB  /data/tasks/1/2
+        ATTEMPT  OUTCOME      STARTED              TIME    CPU    MEMORY
+              1  spawn error  [first start       ]  10ms      -         -
+              2  ok           [second start      ]  2.5s  1.50s  20.0 MiB
         attempt 1: no such file: /bin/nope
         ");
     }
@@ -548,9 +596,58 @@ mod tests {
         insta::assert_snapshot!(plain(&explanation(&view, NOW)), @r"
         Task 9 is queued.
         It waits for slots: 2 of 2 taken.
-        It waits for delay, opens in 1m30s.
+        It waits for delay: it may start in 1m30s.
         4 queued tasks come before it.
         ");
+    }
+
+    #[test]
+    fn a_state_is_part_of_a_sentence() {
+        let words = ["succeeded", "cancelled", "lost", "running"].map(stands);
+        assert_eq!(words, ["has succeeded", "was cancelled", "is lost", "is running"]);
+    }
+
+    #[test]
+    fn attempts_that_say_the_same_say_it_once() {
+        let says = |n, outcome, message: &str| AttemptView {
+            message: Some(message.into()),
+            ..attempt(n, Some(outcome), 5)
+        };
+        let attempts = [
+            says(1, "overloaded", "529"),
+            says(2, "overloaded", "529"),
+            attempt(3, Some("stalled"), 5),
+            says(4, "denied", "Bash(make)"),
+        ];
+        assert_eq!(
+            messages(&attempts),
+            "attempts 1 to 2: 529\nattempt 4: denied: Bash(make)\n"
+        );
+    }
+
+    #[test]
+    fn between_attempts_it_is_said_what_comes() {
+        let mut view = sample("5", "delayed", "x");
+        view.not_before_ms = Some(NOW + 10_000);
+        let words = |view: &TaskView| pause_words(view, NOW);
+        assert_eq!(
+            words(&view).as_deref(),
+            Some("task 5: the first attempt begins in 10s")
+        );
+        view.attempts.push(attempt(1, Some("overloaded"), 5));
+        assert_eq!(
+            words(&view).as_deref(),
+            Some("task 5: the next attempt begins in 10s")
+        );
+        view.state = "queued".into();
+        assert_eq!(
+            words(&view).as_deref(),
+            Some("task 5: queued (wezterm-parallel explain 5)")
+        );
+        for state in ["running", "failed"] {
+            view.state = state.into();
+            assert_eq!(words(&view), None);
+        }
     }
 
     #[test]

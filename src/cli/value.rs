@@ -179,6 +179,8 @@ pub(crate) fn short_bytes(bytes: u64) -> String {
 
 /// US dollars as people read them: `$12.34`, and with four digits what is less than one: `$0.0123`.
 pub(crate) fn short_dollars(dollars: f64) -> String {
+    // An empty sum may be a negative zero.
+    let dollars = dollars + 0.0;
     if dollars > 0.0 && dollars < 0.99995 {
         format!("${dollars:.4}")
     } else {

@@ -86,7 +86,7 @@ impl<'de> Loose<'de> for Summary {
             .sum::<u64>();
         Self {
             lines: newlines + 1,
-            first: one_line(text, FIRST_LINE_COLUMNS_MAX),
+            first: one_line(telling(text), FIRST_LINE_COLUMNS_MAX),
             others: 0,
         }
     }
@@ -109,9 +109,40 @@ impl<'de> Deserialize<'de> for Summary {
     }
 }
 
+/// The text from where it says something: not the tag around the CLI's own errors, and of a command that failed
+/// what it printed, rather than its exit code.
+fn telling(text: &str) -> &str {
+    let text = text.trim_start();
+    if let Some(error) = text.strip_prefix("<tool_use_error>") {
+        return error.strip_suffix("</tool_use_error>").unwrap_or(error);
+    }
+    match text.split_once('\n') {
+        Some((code, printed)) if code.starts_with("Exit code ") && !printed.trim().is_empty() => printed,
+        _ => text,
+    }
+}
+
 /// A part of an answer in parts.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct Part {
     text: Option<Summary>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_begins_where_it_says_something() {
+        let first = |text: &str| Summary::from_text(text).first;
+        assert_eq!(first("Exit code 2\n\nmake: no rule"), "make: no rule");
+        assert_eq!(first("Exit code 2\n"), "Exit code 2");
+        assert_eq!(
+            first("<tool_use_error>no such tool</tool_use_error>"),
+            "no such tool"
+        );
+        assert_eq!(first("<tool_use_error>cut"), "cut");
+        assert_eq!(first("one\ntwo"), "one");
+    }
 }

@@ -21,6 +21,8 @@ use super::wire::{self, Control, Kind, LimitEvent, Spoken, Stream};
 use blocks::{Block, Content};
 use page::{Look, Page};
 
+pub use words::outcome_words;
+
 /// The width of a line on a screen that nobody measured.
 const COLUMNS: usize = 120;
 
@@ -270,13 +272,19 @@ impl Renderer {
             Some(label) if self.last_call.as_deref() != Some(id) => format!("{label}: "),
             _ => String::new(),
         };
-        let look = if is_error { Look::Bad } else { Look::Dim };
-        self.say(out, indented, look, &format!("  ⎿ {whose}{said}"));
+        // Without colours, too, an error is to be told from a result.
+        let (look, mark) = if is_error {
+            (Look::Bad, "✗ ")
+        } else {
+            (Look::Dim, "")
+        };
+        self.say(out, indented, look, &format!("  ⎿ {mark}{whose}{said}"));
     }
 
     fn limit(&mut self, event: &LimitEvent<'_>, out: &mut String) {
         let Some(limit) = event.limit() else { return };
-        let kind = limit.kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
+        let kind = limit.kind.map(|kind| kind.replace('_', " "));
+        let kind = kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
         let resets = limit
             .resets_at_s
             .map(|moment_s| format!(", resets {}", (self.moment)(moment_s)));
@@ -364,7 +372,7 @@ fn end_line(outcome: Outcome, event: &TurnResult<'_>) -> String {
         .input
         .saturating_add(used.cache_read)
         .saturating_add(used.cache_write);
-    let mut parts = vec![format!("■ {}", outcome.name().replace('_', " "))];
+    let mut parts = vec![format!("■ {}", outcome_words(outcome.name()))];
     parts.extend(spending.turns.map(|turns| words::many(turns, "turn")));
     parts.extend(event.duration_ms.0.map(words::duration));
     if read > 0 || used.output > 0 {

@@ -1,4 +1,21 @@
-//! Numbers as people read them: `1.2k`, `12.4 s`, `$0.0123`.
+//! Outcomes and numbers as people read them: `usage limit`, `1.2k`, `12.4 s`, `$0.0123`.
+
+/// The words for an outcome, or for the reason of an end, by its name.
+pub fn outcome_words(name: &str) -> String {
+    match name {
+        "denied" => "tool denied",
+        "limited" => "usage limit",
+        "auth" => "login refused",
+        "api_error" => "API error",
+        "overloaded" => "API overloaded",
+        "unreachable" => "API unreachable",
+        "refusal" => "the model refused",
+        "truncated" => "answer cut off",
+        "no_op" => "nothing was done",
+        other => return other.replace('_', " "),
+    }
+    .to_owned()
+}
 
 /// A count of tokens in at most four characters, as far as it goes.
 pub(super) fn count(number: u64) -> String {
@@ -40,6 +57,21 @@ pub(super) fn many(number: u64, word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outcomes_are_words() {
+        let words = ["limited", "max_turns", "prompt_too_long", "no_session", "crashed"].map(outcome_words);
+        assert_eq!(
+            words,
+            [
+                "usage limit",
+                "max turns",
+                "prompt too long",
+                "no session",
+                "crashed"
+            ]
+        );
+    }
 
     #[test]
     fn numbers_stay_short() {

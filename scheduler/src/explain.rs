@@ -138,10 +138,8 @@ impl Scheduler {
         let users = self.sessions.used_by(key);
         users
             .map(|other| {
-                gate(
-                    "session",
-                    format!("session {session} is in use by task {}", other.0),
-                )
+                let message = format!("session {session} is in use by task {}", other.0);
+                about(other, gate("session", message))
             })
             .collect()
     }
@@ -151,8 +149,11 @@ impl Scheduler {
             self.dependencies.of(key).iter().filter(|dependency| {
                 self.dependencies.verdict(key, **dependency, &self.store) != Verdict::Met
             });
-        open.map(|dependency| gate("dependency", self.dependency_in_words(*dependency)))
-            .collect()
+        open.map(|dependency| {
+            let message = self.dependency_in_words(*dependency);
+            about(dependency.key, gate("dependency", message))
+        })
+        .collect()
     }
 
     fn dependency_in_words(&self, dependency: Dependency) -> String {
@@ -180,6 +181,14 @@ fn gate(name: &str, message: String) -> GateReport {
         gate: name.to_owned(),
         message,
         opens_at: None,
+        task: None,
+    }
+}
+
+fn about(task: TaskKey, report: GateReport) -> GateReport {
+    GateReport {
+        task: Some(task),
+        ..report
     }
 }
 
@@ -193,6 +202,7 @@ fn outside_gate(counted: &CountedGate) -> GateReport {
         gate: gate.name.to_string(),
         message,
         opens_at: gate.opens_at,
+        task: None,
     }
 }
 
@@ -200,7 +210,12 @@ fn budget_gate(counted: &CountedBudget, asks: Asks) -> GateReport {
     GateReport {
         gate: "budget".to_owned(),
         message: counted.in_words(asks),
-        opens_at: counted.budget.opens_at,
+        // As long as something is set aside, any end may open it.
+        opens_at: counted.budget.opens_at.filter(|_| counted.set_aside == 0),
+        task: match asks {
+            Asks::Next(key, _) => Some(key),
+            Asks::Itself(_) | Asks::Whichever => None,
+        },
     }
 }
 
@@ -218,6 +233,7 @@ fn delay_gate(now: Tick, until: Tick) -> GateReport {
         gate: "delay".to_owned(),
         message: format!("it may start in {wait}"),
         opens_at: Some(until),
+        task: None,
     }
 }
 

@@ -181,6 +181,8 @@ pub struct GateReport {
     pub message: String,
     /// When it opens, where that can be computed.
     pub opens_at: Option<Tick>,
+    /// The other task that the words are about, as `task NUMBER` in them.
+    pub task: Option<TaskKey>,
 }
 
 /// Why a task waits.

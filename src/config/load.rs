@@ -176,7 +176,9 @@ fn reword(path: &str, text: &str) -> Fault {
             hint(kind, &expected_names(text)),
         )
     } else if let Some((found, expected)) = mismatch(text) {
-        let expected = expected.replace("an object", "a table");
+        let expected = expected
+            .replace("an object", "a table")
+            .replace("f64", "a number");
         let name = match path.trim_matches('.') {
             "" => "the whole file".to_owned(),
             path => format!("`{path}`"),

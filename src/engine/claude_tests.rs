@@ -898,3 +898,25 @@ fn a_task_that_waits_for_an_answer_does_not_hold_up_an_account_after_its_reset()
     let again = stage.until_launch();
     assert_eq!(again.id.key, TaskKey(limited_task));
 }
+
+#[test]
+fn reasons_to_wait_name_tasks_as_their_users_do() {
+    let mut stage = stage();
+    let mut named = prompt("one", None);
+    if let Message::TaskQueue(task) = &mut named {
+        task.id = "slow".to_owned();
+    }
+    stage.ask_one(named);
+    let options = ClaudeOptions {
+        continue_from: Some("slow".to_owned()),
+        ..ClaudeOptions::default()
+    };
+    let second = stage.queue(prompt("two", Some(options)));
+    let gates = stage.gates(second);
+    assert_eq!(gates.len(), 2, "{gates:?}");
+    assert!(
+        gates.iter().all(|(_, message)| message.contains("task slow")),
+        "{gates:?}"
+    );
+    stage.launch();
+}

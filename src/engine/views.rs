@@ -154,8 +154,31 @@ impl Views<'_> {
             slots: self.scheduler.limits().slots,
             paused: self.scheduler.paused().any(|scope| scope.is_none()),
             paused_workspaces,
-            blocked_by: self.scheduler.blocked_by(now).into_iter().map(gate).collect(),
+            blocked_by: self
+                .scheduler
+                .blocked_by(now)
+                .into_iter()
+                .map(|report| self.gate(report))
+                .collect(),
             states,
+        }
+    }
+
+    /// A gate in the words of ids.
+    fn gate(&self, report: GateReport) -> GateView {
+        let message = match report.task {
+            Some(key) => {
+                let number = format!("task {}", key.0);
+                report
+                    .message
+                    .replacen(&number, &format!("task {}", self.store.id(key)), 1)
+            }
+            None => report.message,
+        };
+        GateView {
+            gate: report.gate,
+            message,
+            opens_at_ms: report.opens_at.map(|tick| tick.0),
         }
     }
 
@@ -169,7 +192,11 @@ impl Views<'_> {
             reason: reason
                 .filter(|_| explanation.state.is_end())
                 .map(|reason| self.reason(reason)),
-            gates: explanation.gates.into_iter().map(gate).collect(),
+            gates: explanation
+                .gates
+                .into_iter()
+                .map(|report| self.gate(report))
+                .collect(),
             ahead: explanation.ahead,
             not_overtaken_after_ms: explanation.not_overtaken_after.map(|tick| tick.0),
         })
@@ -187,14 +214,6 @@ fn rank(task: &Task, aging_step_ms: u64) -> (u8, i128, u64) {
         State::Queued => (1, turn, key),
         state if state.is_end() => (3, -i128::from(key), key),
         _ => (2, turn, key),
-    }
-}
-
-fn gate(report: GateReport) -> GateView {
-    GateView {
-        gate: report.gate,
-        message: report.message,
-        opens_at_ms: report.opens_at.map(|tick| tick.0),
     }
 }
 

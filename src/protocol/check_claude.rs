@@ -94,6 +94,12 @@ fn check_texts(options: &ClaudeOptions) -> Checked {
                     "leave it out for the profile's",
                 ));
             }
+            Some(text) if name != "append_system_prompt" && text.chars().any(char::is_control) => {
+                return Err(invalid(
+                    format!("`{field}` holds a control character"),
+                    "it is one line",
+                ));
+            }
             Some(text) => check_argument(&field, text)?,
             None => {}
         }

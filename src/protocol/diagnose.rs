@@ -161,6 +161,13 @@ fn not_an_object(name: &str) -> ErrorAnswer {
 fn explain(error: &serde_json::Error, name: &str, path: &str) -> ErrorAnswer {
     let text = without_place(error);
     let field = path.strip_prefix(name).unwrap_or(path).trim_start_matches('.');
+    if let Some(variant) = named(&text, "unknown variant `").filter(|_| !field.is_empty() && field != "?") {
+        return ErrorAnswer::new(
+            ErrorCode::InvalidValue,
+            format!("`{}` of `{name}` cannot be `{}`", cut(field), cut(variant)),
+            suggest::hint(variant, &expected_names(&text)),
+        );
+    }
     if text.starts_with("unknown variant ") {
         return ErrorAnswer::new(
             ErrorCode::UnknownMessage,

@@ -19,13 +19,13 @@ pub(crate) struct PauseArgs {
 /// Undo a pause: of tasks, or without ids of all starts
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With --worker, a profile goes on that is held because its login failed: log in\n\
-                  first (`claude`, then /login)."
+    after_help = "With --worker, a profile goes on whose login was refused (mend that first:\n\
+                  `claude auth login`) or whose usage limit is waited out."
 )]
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
     which: Which,
-    /// The starts of this profile, after its login failed
+    /// The starts of this profile, kept by a refused login or a usage limit
     #[arg(long, value_name = "PROFILE", conflicts_with_all = ["ids", "workspace"])]
     worker: Option<String>,
 }

@@ -157,7 +157,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets a profile go on that is held after a failed login.
+    /// Lets a profile go on that a refused login or a usage limit keeps.
     pub(super) fn resume_worker(&mut self, now: Tick, worker: &str, batch: &mut Batch) -> Answered {
         if self.profiles.get(worker).is_none() {
             return Err(errors::unknown_worker(worker, self.profiles.names()));

@@ -40,7 +40,7 @@ pub enum Message {
     Release(Ids),
     /// Pauses tasks (a running one by SIGSTOP, a waiting one by a hold), or, without ids, all starts.
     Pause(Ids),
-    /// Undoes `Pause`; or, with `worker`, lets a profile go on that is held after a failed login.
+    /// Undoes `Pause`; or, with `worker`, lets a profile go on that a refused login or a usage limit keeps.
     Resume(Ids),
     /// Answers the question of a task that is `waiting`; answered with `Changed`.
     Answer(AnswerQuestion),
@@ -199,7 +199,7 @@ pub struct Ids {
     /// `Pause` and `Resume` without ids: only this workspace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<String>,
-    /// `Resume` without ids: this worker profile, which is held after a failed login.
+    /// `Resume` without ids: this worker profile, which a refused login or a usage limit keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
 }

@@ -20,6 +20,7 @@ mod wire;
 
 pub use answers::{allow_line, answered_requests, deny_line, prompt_line};
 pub use render::{outcome_words, Renderer, Style};
+pub use subject::KEY_ARGUMENTS;
 pub use transcript::Transcript;
 pub use values::{Conclusion, Denial, End, LimitStatus, News, Outcome, Question, RateLimit, Tokens};
 

@@ -8,8 +8,8 @@ use super::loose::{take, List, Loose, Object, Text};
 /// The longest subject, in columns.
 const COLUMNS_MAX: usize = 100;
 
-/// The arguments that say most, the best one first.
-const KEYS: [&str; 13] = [
+/// The arguments of tools that say most, the best one first.
+pub const KEY_ARGUMENTS: [&str; 13] = [
     "command",
     "file_path",
     "notebook_path",
@@ -53,8 +53,8 @@ impl<'de> Loose<'de> for Subject {
     fn from_map<A: MapAccess<'de>>(mut entries: A) -> Result<Self, A::Error> {
         let mut best: Option<(usize, String)> = None;
         while let Some(key) = entries.next_key::<Text<'de>>()? {
-            let known = KEYS.iter().position(|known| *known == key.as_str());
-            let rank = known.unwrap_or(KEYS.len());
+            let known = KEY_ARGUMENTS.iter().position(|known| *known == key.as_str());
+            let rank = known.unwrap_or(KEY_ARGUMENTS.len());
             if best.as_ref().is_some_and(|(best, _)| *best <= rank) {
                 entries.next_value::<IgnoredAny>()?;
                 continue;

@@ -9,26 +9,13 @@ use serde_json::Value;
 
 use super::text::{self, BOLD, DIM, YELLOW};
 use super::value::short_duration;
+use crate::claude::KEY_ARGUMENTS;
 use crate::protocol::{QuestionView, TaskView};
 
 /// Lines shown of one argument; `show --json` has them all.
 const ARGUMENT_LINES_MAX: usize = 12;
 /// Columns shown of one of these lines.
 const ARGUMENT_COLUMNS_MAX: usize = 400;
-/// The arguments that say most, the best one first.
-const KEYS: [&str; 10] = [
-    "command",
-    "file_path",
-    "notebook_path",
-    "pattern",
-    "url",
-    "query",
-    "skill",
-    "description",
-    "path",
-    "prompt",
-];
-
 /// One of the questions that an `AskUserQuestion` puts to the user.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Choice<'a> {
@@ -83,7 +70,7 @@ fn subject(question: &QuestionView) -> Option<&str> {
         return word(choice, "question");
     }
     let input = question.input.as_object()?;
-    let named = KEYS.iter().find_map(|key| input.get(*key)?.as_str());
+    let named = KEY_ARGUMENTS.iter().find_map(|key| input.get(*key)?.as_str());
     named.or_else(|| input.values().find_map(Value::as_str))
 }
 

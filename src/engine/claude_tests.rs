@@ -22,10 +22,24 @@ fn quick() -> Config {
     let mut config = config("2");
     config.quota.jitter = Duration::ZERO;
     config.quota.ramp_step = Duration::ZERO;
-    let claude = config.workers.get_mut("claude").expect("the profile");
+    let claude = claude_of(&mut config);
     claude.binary = Some("true".to_owned());
     claude.retry_delay = Some(Duration::from_millis(1));
     claude.retry_max_delay = Some(Duration::from_millis(1));
+    config
+}
+
+/// The profile `claude` of a config.
+fn claude_of(config: &mut Config) -> &mut crate::config::WorkerConfig {
+    config.workers.get_mut("claude").expect("the profile")
+}
+
+/// Trouble is waited out for longer than a test lasts.
+fn slow() -> Config {
+    let mut config = quick();
+    let claude = claude_of(&mut config);
+    claude.retry_delay = Some(Duration::from_secs(60));
+    claude.retry_max_delay = Some(Duration::from_secs(60));
     config
 }
 
@@ -295,7 +309,7 @@ fn a_refused_login_holds_the_profile_and_fails_nothing() {
 #[test]
 fn trouble_of_the_api_is_waited_out_in_the_same_session_until_patience_is_over() {
     let mut config = quick();
-    config.workers.get_mut("claude").expect("the profile").patience = Some(Duration::ZERO);
+    claude_of(&mut config).patience = Some(Duration::ZERO);
     let mut stage = stage_with(config);
     let key = stage.queue(prompt("work", None));
     let first = stage.launch();
@@ -412,11 +426,7 @@ fn a_question_outlives_the_daemon_and_an_answer_is_not_asked_for_twice() {
 #[test]
 fn silence_is_ended_and_the_session_goes_on() {
     let mut config = quick();
-    config
-        .workers
-        .get_mut("claude")
-        .expect("the profile")
-        .stall_timeout = Some(Duration::from_millis(1));
+    claude_of(&mut config).stall_timeout = Some(Duration::from_millis(1));
     let mut stage = stage_with(config);
     let key = stage.queue(prompt("work", None));
     let launch = stage.launch();
@@ -446,11 +456,7 @@ fn silence_is_ended_and_the_session_goes_on() {
 #[test]
 fn a_task_left_in_the_background_does_not_make_a_finished_run_a_stalled_one() {
     let mut config = quick();
-    config
-        .workers
-        .get_mut("claude")
-        .expect("the profile")
-        .stall_timeout = Some(Duration::from_millis(1));
+    claude_of(&mut config).stall_timeout = Some(Duration::from_millis(1));
     let mut stage = stage_with(config);
     let key = stage.queue(prompt("start the server", None));
     let launch = stage.launch();
@@ -649,7 +655,7 @@ fn costs_are_kept_when_tasks_go_and_budgets_close_when_they_are_spent() {
 #[test]
 fn options_for_claude_are_refused_elsewhere_and_a_missing_cli_says_how_to_install_it() {
     let mut config = quick();
-    config.workers.get_mut("claude").expect("the profile").binary = Some("no-such-claude".to_owned());
+    claude_of(&mut config).binary = Some("no-such-claude".to_owned());
     let mut stage = stage_with(config);
     let Answer::Error(error) = stage.ask_one(prompt("x", None)) else {
         panic!("accepted");
@@ -764,14 +770,7 @@ fn a_session_that_never_came_to_be_is_not_continued_again_and_again() {
 
 #[test]
 fn a_limit_that_was_reset_by_our_clock_is_waited_out_like_other_trouble() {
-    let mut config = quick();
-    config.workers.get_mut("claude").expect("the profile").retry_delay = Some(Duration::from_secs(60));
-    config
-        .workers
-        .get_mut("claude")
-        .expect("the profile")
-        .retry_max_delay = Some(Duration::from_secs(60));
-    let mut stage = stage_with(config);
+    let mut stage = stage_with(slow());
     let key = stage.queue(prompt("work", None));
     let launch = stage.launch();
     stage.finish(&launch, &limited_until(1_000_000_000), 1);
@@ -845,14 +844,7 @@ fn a_start_that_was_not_made_keeps_the_session_in_which_work_was_done() {
 
 #[test]
 fn a_prompt_that_was_said_cannot_be_edited() {
-    let mut config = quick();
-    config.workers.get_mut("claude").expect("the profile").retry_delay = Some(Duration::from_secs(60));
-    config
-        .workers
-        .get_mut("claude")
-        .expect("the profile")
-        .retry_max_delay = Some(Duration::from_secs(60));
-    let mut stage = stage_with(config);
+    let mut stage = stage_with(slow());
     let key = stage.queue(prompt("work", None));
     let launch = stage.launch();
     stage.finish(&launch, &fixture("overloaded"), 1);

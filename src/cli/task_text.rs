@@ -340,7 +340,11 @@ pub(crate) fn explanation(view: &ExplanationView, now_ms: u64) -> String {
     for gate in &view.gates {
         let _ = writeln!(shown, "It waits for {}.", gate_words(gate, now_ms));
     }
-    if ENDS.contains(&view.state.as_str()) || view.state == "running" {
+    let runs = matches!(view.state.as_str(), "running" | "paused" | "waiting");
+    if view.state == "waiting" {
+        let _ = writeln!(shown, "It asks something: `wezterm-parallel show {id}` says what.");
+    }
+    if ENDS.contains(&view.state.as_str()) || runs {
         return shown;
     }
     shown.push_str(&match view.ahead {

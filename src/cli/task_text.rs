@@ -342,7 +342,10 @@ pub(crate) fn explanation(view: &ExplanationView, now_ms: u64) -> String {
     }
     let runs = matches!(view.state.as_str(), "running" | "paused" | "waiting");
     if view.state == "waiting" {
-        let _ = writeln!(shown, "It asks something: `wezterm-parallel show {id}` says what.");
+        let _ = writeln!(
+            shown,
+            "It asks something: `wezterm-parallel show {id}` says what."
+        );
     }
     if ENDS.contains(&view.state.as_str()) || runs {
         return shown;

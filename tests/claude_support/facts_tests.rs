@@ -339,14 +339,15 @@ fn a_session_outlives_sigkill_but_its_last_words_may_be_lost() {
         verdict(&run),
         json!([0, ["success", false, "end_turn", null, "completed"]])
     );
-    // The prompt and the use of the tool are there; of its result, the model is told if nothing else is known.
+    // The prompt is there. The use of the tool may be lost like its result; if it is known, the model is
+    // told what came of it, or that nobody knows.
     let said = &run.stub.requests()[0].user_texts;
+    assert!(said[0].ends_with("do as scripted"), "{said:#?}");
+    let after = &said[1..said.len() - 1];
     assert!(
-        said.len() == 3 && said[0].ends_with("do as scripted"),
-        "{said:#?}"
-    );
-    assert!(
-        said[1].contains("of-the-tool") || said[1].contains("outcome is unknown"),
+        after
+            .iter()
+            .all(|text| text.contains("of-the-tool") || text.contains("outcome is unknown")),
         "{said:#?}"
     );
 }

@@ -317,7 +317,10 @@ fn trouble_of_the_api_is_waited_out_in_the_same_session_until_patience_is_over()
     // The first time is no streak yet.
     let second = stage.until_launch();
     assert_eq!(argument(&second, "--resume"), argument(&first, "--session-id"));
-    std::thread::sleep(Duration::from_millis(2));
+    let began = stage.engine.clock.now();
+    stage.until("the next millisecond", |stage| {
+        (stage.engine.clock.now() > began).then_some(())
+    });
     stage.finish(&second, &fixture("server_error"), 1);
     let task = stage.task(&key.to_string());
     assert_eq!(

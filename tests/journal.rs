@@ -45,7 +45,7 @@ fn spec(key: u64) -> Spec {
         cwd: Arc::from("/home/me/ü"),
         env: EnvHash(u64::MAX),
         label: Some(Arc::from("nightly")),
-        timeout_ms: Some(60_000),
+        timeout_ms: std::num::NonZeroU64::new(60_000),
         stdin: Some("in".into()),
         claude: None,
         content: u64::MAX - key,

@@ -1,6 +1,7 @@
 //! Turns a `TaskQueue` message into a submission and a spec, or says what is wrong with it.
 
 use std::collections::HashSet;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -112,7 +113,7 @@ impl Acceptor<'_> {
             cwd,
             env,
             label: task.label.map(|label| self.store.intern(&label)),
-            timeout_ms: task.timeout_ms.filter(|ms| *ms > 0),
+            timeout_ms: task.timeout_ms.and_then(NonZeroU64::new),
             stdin: task.stdin.map(String::into_boxed_str),
             claude: task.claude.map(|options| resolved(options, &origin)),
             content,

@@ -1,5 +1,7 @@
 //! Requests that change tasks: cancel, retry, hold, pause, edit, clean.
 
+use std::num::NonZeroU64;
+
 use wezterm_parallel_scheduler::{Condition, Dependency, Edit, Input, Refusal, State, TaskKey, Tick};
 
 use super::accept::dependencies;
@@ -268,7 +270,7 @@ hint: "a usage limit or a refused login keeps a worker; `wezterm-parallel explai
                 .map(Into::into);
         }
         if let Some(timeout) = edit.timeout_ms {
-            spec.timeout_ms = Some(timeout).filter(|ms| *ms > 0);
+            spec.timeout_ms = NonZeroU64::new(timeout);
         }
         if let Some(command) = &edit.command {
             spec.command = Some(command.as_str().into());

@@ -1,5 +1,6 @@
 //! Makes a round durable and performs its effects, in that order.
 
+use std::num::NonZeroU64;
 use std::time::UNIX_EPOCH;
 
 use wezterm_parallel_scheduler::{Gate, Input, TaskKey, Tick};
@@ -248,7 +249,7 @@ impl Engine {
             stdin: prepared.stdin,
             stdin_open: prepared.stdin_open,
             separate_stderr: prepared.separate_stderr,
-            timeout_ms: spec.timeout_ms.or(timeout),
+            timeout_ms: spec.timeout_ms.map(NonZeroU64::get).or(timeout),
             stop: self.stop_plan(id.key),
             output_cap_bytes: self.config.output.cap_bytes.0,
             env,

@@ -50,7 +50,7 @@ impl Acceptor<'_> {
         if config.is_none_or(|config| config.kind != WorkerKind::Claude) && last_session(entry).is_none() {
             return Err(errors::no_session(id));
         }
-        if entry.ended_at.is_none() {
+        if entry.ended_at().is_none() {
             // What it will have come to by then is what is continued.
             return Ok(Origin {
                 session: current_session(entry),
@@ -217,7 +217,7 @@ impl Engine {
     pub(super) fn continued_by(&self, key: TaskKey) -> Option<TaskKey> {
         let options = self.store.get(key)?.spec.claude.as_deref()?;
         let other = self.store.find(options.continue_from.as_deref()?)?;
-        let open = options.resume.is_none() && self.store.get(other)?.ended_at.is_none();
+        let open = options.resume.is_none() && self.store.get(other)?.ended_at().is_none();
         open.then_some(other)
     }
 }

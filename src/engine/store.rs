@@ -4,6 +4,7 @@
 //! is in memory cannot differ.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{TaskKey, Tick};
@@ -21,11 +22,21 @@ pub(super) struct Entry {
     pub spec: Spec,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptImage>,
-    /// When it ended; `None` while it has not.
-    pub ended_at: Option<Tick>,
+    /// When it ended, plus one; `None` while it has not. A million of these have to fit.
+    ended_at_plus_one: Option<NonZeroU64>,
     /// The last attempt before the user wanted it again.
     pub revived_after: u32,
 }
+
+impl Entry {
+    /// When it ended; `None` while it has not.
+    pub(super) fn ended_at(&self) -> Option<Tick> {
+        self.ended_at_plus_one.map(|plus_one| Tick(plus_one.get() - 1))
+    }
+}
+
+// The goal of 500 bytes for a queued task rests on this.
+const _: () = assert!(size_of::<Entry>() <= 168);
 
 /// Every task that has not been removed, and every id that was ever used.
 #[derive(Debug, Default)]
@@ -115,7 +126,7 @@ impl Store {
             Box::new(Entry {
                 spec,
                 attempts,
-                ended_at: None,
+                ended_at_plus_one: None,
                 revived_after: 0,
             }),
         );
@@ -215,14 +226,18 @@ impl Store {
     pub(super) fn mark_ended(&mut self, key: TaskKey, at: Tick) {
         self.mark_active(key);
         if let Some(entry) = self.entries.get_mut(&key) {
-            entry.ended_at = Some(at);
+            entry.ended_at_plus_one = NonZeroU64::new(at.0.saturating_add(1));
             self.ended.insert((at, key));
         }
     }
 
     /// The task has not ended, or no longer.
     pub(super) fn mark_active(&mut self, key: TaskKey) {
-        if let Some(at) = self.entries.get_mut(&key).and_then(|entry| entry.ended_at.take()) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        if let Some(at) = entry.ended_at() {
+            entry.ended_at_plus_one = None;
             self.ended.remove(&(at, key));
         }
     }

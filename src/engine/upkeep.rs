@@ -231,7 +231,7 @@ impl Engine {
             task,
             spec,
             attempts,
-            ended_at: entry.ended_at,
+            ended_at: entry.ended_at(),
             revived_after: entry.revived_after,
         })))
     }

@@ -1,6 +1,7 @@
 //! Tasks as the outside sees them, put together from the scheduler's part and the store's.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use wezterm_parallel_scheduler::{Condition, GateReport, Reason, Scheduler, State, Task, TaskKey, Tick};
@@ -52,7 +53,7 @@ impl Views<'_> {
                 .map(|on| format!("{}:{}", self.store.id(on.key), condition_name(on.on)))
                 .collect(),
             not_before_ms: submission.not_before.map(|tick| tick.0),
-            timeout_ms: entry.spec.timeout_ms,
+            timeout_ms: entry.spec.timeout_ms.map(NonZeroU64::get),
             retries: submission.backoff.max_retries,
             retries_used: task.retries,
             slot: task.slot,

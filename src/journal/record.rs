@@ -1,6 +1,7 @@
 //! What the journal stores. Versioned: old records stay loadable.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ pub struct Spec {
     pub label: Option<Arc<str>>,
     /// The limit of one attempt, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
+    pub timeout_ms: Option<NonZeroU64>,
     /// What the command reads on its standard input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Box<str>>,

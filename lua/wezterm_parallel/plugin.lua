@@ -1,0 +1,429 @@
+--- Puts the modules together: what a user's wezterm.lua gets from `require`.
+---
+--- While a configuration loads nothing is started, read or asked: WezTerm loads it several times over, in its
+--- mux server and in `wezterm cli` too. All work is done in keys and events.
+
+local client = require 'wezterm_parallel.client'
+local config = require 'wezterm_parallel.config'
+local hosts = require 'wezterm_parallel.host'
+local keys = require 'wezterm_parallel.keys'
+local menu = require 'wezterm_parallel.menu'
+local notices = require 'wezterm_parallel.notices'
+local prompt = require 'wezterm_parallel.prompt'
+local statuses = require 'wezterm_parallel.status'
+local tabs = require 'wezterm_parallel.tabs'
+local text = require 'wezterm_parallel.text'
+
+local M = {}
+
+local TITLE = 'wezterm-parallel'
+
+--- Windows come and go; what was last shown in them is worth no more room than this.
+local WINDOWS_MAX = 64
+
+---@class wezterm_parallel.Plugin
+---@field actions table<string, any> the key assignments by name, after `apply_to_config`
+local Plugin = {}
+Plugin.__index = Plugin
+
+--- A plugin for this `wezterm`.
+---@param wezterm table
+---@return table plugin its functions take no `self`: users call them with a dot
+function M.new(wezterm)
+  local self = setmetatable({
+    host = hosts.new(wezterm),
+    options = config.resolve(nil),
+    tabs = tabs.new(),
+    shown = {},
+    windows = 0,
+    problems = {},
+  }, Plugin)
+  local exported = { actions = {} }
+  function exported.apply_to_config(builder, options)
+    self:guard('the configuration', self.apply, self, builder, options, exported.actions)
+  end
+  --- The status as plain text, for a bar of one's own.
+  function exported.status_text()
+    return self:guard('the status', self.status_text, self) or ''
+  end
+  --- The same with colours, as `window:set_right_status` takes it.
+  function exported.status_formatted()
+    return self:guard('the status', self.status_text, self, true) or ''
+  end
+  --- The same as a component of tabline.wez, which calls it with the window.
+  function exported.tabline(window)
+    return self:guard('the status', self.status_for, self, window) or ''
+  end
+  --- The marker for a tab in a `format-tab-title` of one's own; empty if there is none.
+  function exported.tab_marker(tab)
+    return self:guard('a tab', self.marker, self, tab) or ''
+  end
+  return exported
+end
+
+--- Calls what must not break the terminal: an error is a line in WezTerm's log, once for each place.
+function Plugin:guard(place, call, ...)
+  local fine, result = pcall(call, ...)
+  if fine then
+    return result
+  end
+  self.failed = self.failed or {}
+  if not self.failed[place] then
+    self.failed[place] = true
+    self.host:warn(('%s: %s'):format(place, tostring(result)))
+  end
+end
+
+--- A handler of an event or a key that cannot raise an error, and returns nothing.
+function Plugin:handler(place, call)
+  return function(...)
+    self:guard(place, call, self, ...)
+  end
+end
+
+-- ---- applying ---------------------------------------------------------------------------------------------
+
+function Plugin:apply(builder, given, actions)
+  self.options, self.problems = config.resolve(given)
+  self.status = nil
+  for _, problem in ipairs(self.problems) do
+    self.host:warn(problem)
+  end
+  for name, action in pairs(self:make_actions()) do
+    actions[name] = action
+  end
+  if self.options.keys then
+    local appended, taken = keys.append(builder.keys, self.options.keys, actions)
+    builder.keys = appended
+    for _, name in ipairs(taken) do
+      self.host:warn(('keys.%s is left out: the configuration has its key for something else'):format(name))
+    end
+  end
+  if self.host:is_gui() and not self.listens then
+    self.listens = true
+    self.host:on('update-status', self:handler('update-status', self.on_update))
+    if self.options.tabs then
+      self.host:on('user-var-changed', self:handler('user-var-changed', self.on_variable))
+    end
+  end
+end
+
+--- All key assignments, whether keys are bound to them or not.
+function Plugin:make_actions()
+  local host = self.host
+  local function asked(place, call)
+    return host:callback(self:handler(place, call))
+  end
+  -- Made once: WezTerm keeps every callback for as long as it runs.
+  self.on_task = asked('the task menu', self.choose_deed)
+  self.on_deed = asked('the task menu', self.do_deed)
+  self.on_words = asked('the task menu', self.do_deed_with)
+  return {
+    prompt = host:prompt_line(
+      'A prompt to queue. !high or !180 in front sets the priority.',
+      asked('a prompt', function(_, window, pane, line)
+        self:queue_line(window, pane, line, false)
+      end)
+    ),
+    shell = host:prompt_line(
+      'A shell command to queue. !high or !180 in front sets the priority.',
+      asked('a command', function(_, window, pane, line)
+        self:queue_line(window, pane, line, true)
+      end)
+    ),
+    selection = asked('the selection', self.queue_selection),
+    menu = asked('the task menu', self.open_menu),
+    pause = asked('pause', self.pause_or_resume),
+  }
+end
+
+-- ---- asking the program -----------------------------------------------------------------------------------
+
+function Plugin:toast(window, words)
+  local toasts = self.options.toasts or config.DEFAULTS.toasts
+  self.host:toast(window, TITLE, words, toasts.timeout_ms)
+end
+
+function Plugin:argv(arguments)
+  self.bin = self.bin or client.find(self.options.bin, self.host.home, self.host.exists)
+  return { self.bin, table.unpack(arguments) }
+end
+
+--- Runs the program; what it printed, or nil after a toast with its error and hint.
+function Plugin:ask(window, arguments)
+  local fine, stdout, stderr = self.host:run(self:argv(arguments))
+  if fine then
+    return stdout, stderr
+  end
+  self:toast(window, client.failure(stderr))
+end
+
+--- The folder of a pane in which a task can run, or nil after a toast.
+function Plugin:folder(window, pane)
+  if not self.host:is_local(window, pane, self.options.local_domains) then
+    self:toast(
+      window,
+      'This pane is on another machine: queue it there (see docs/wezterm.md, remote domains)'
+    )
+    return nil
+  end
+  local folder = self.host:folder(pane)
+  if not folder then
+    self:toast(window, 'The folder of this pane is not known, or on another machine')
+  end
+  return folder
+end
+
+function Plugin:queue(window, pane, typed, shell)
+  local folder = self:folder(window, pane)
+  if not folder then
+    return
+  end
+  local stdout = self:ask(
+    window,
+    client.queue {
+      text = typed.text,
+      priority = typed.priority,
+      cwd = folder,
+      shell = shell,
+      env = self.options.env,
+    }
+  )
+  if stdout then
+    self:toast(window, ('Queued as task %s'):format(text.line(stdout, 64)))
+  end
+end
+
+function Plugin:queue_line(window, pane, line, shell)
+  if not line or line == '' then
+    return
+  end
+  local typed, problem = prompt.parse(line)
+  if not typed then
+    return self:toast(window, problem)
+  end
+  self:queue(window, pane, typed, shell)
+end
+
+function Plugin:queue_selection(window, pane)
+  local selected = self.host:selection(window, pane)
+  if not selected:find '%S' then
+    return self:toast(window, 'Nothing is selected')
+  end
+  local body, problem = prompt.body(selected)
+  if not body then
+    return self:toast(window, problem)
+  end
+  self:queue(window, pane, { text = body }, false)
+end
+
+--- Asks the daemon rather than the file, which may be a moment behind: the second of two quick presses undoes
+--- the first.
+function Plugin:pause_or_resume(window)
+  local stdout = self:ask(window, client.status(1))
+  if not stdout then
+    return
+  end
+  local answer = self.host.json(stdout)
+  local paused = type(answer) == 'table' and type(answer.summary) == 'table' and answer.summary.paused == true
+  if self:ask(window, { paused and 'resume' or 'pause' }) then
+    self:toast(window, paused and 'Resumed' or 'Paused: what runs goes on, nothing new starts')
+  end
+end
+
+-- ---- the task menu ----------------------------------------------------------------------------------------
+
+function Plugin:open_menu(window, pane)
+  local stdout = self:ask(window, client.status(self.options.menu.limit))
+  if not stdout then
+    return
+  end
+  self.host:remember('looked_at', self:current_status():look())
+  local choices, tasks = menu.choices(self.host.json(stdout))
+  if #choices == 0 then
+    return self:toast(window, 'No task waits, runs or has failed')
+  end
+  self.menu_tasks = tasks
+  self.host:perform(window, pane, self.host:selector('Tasks', choices, self.on_task))
+end
+
+function Plugin:choose_deed(window, pane, id)
+  local task = id and self.menu_tasks and self.menu_tasks[id]
+  if not task then
+    return
+  end
+  self.menu_deeds = menu.deeds(task)
+  local choices = {}
+  for index, deed in ipairs(self.menu_deeds) do
+    choices[index] = { id = tostring(index), label = deed.label }
+  end
+  self.host:perform(window, pane, self.host:selector(menu.label(task), choices, self.on_deed))
+end
+
+function Plugin:do_deed(window, pane, id)
+  local deed = id and self.menu_deeds and self.menu_deeds[tonumber(id)]
+  if not deed then
+    return
+  elseif deed.pane then
+    local here = self.host:is_local(window, pane, self.options.local_domains)
+    local action = self.host:spawn(self:argv(deed.pane), self.options.menu.place, here)
+    self.host:perform(window, pane, action)
+  elseif deed.ask then
+    self.menu_ask = deed
+    self.host:perform(window, pane, self.host:prompt_line(deed.ask, self.on_words))
+  else
+    self:run_deed(window, deed.run)
+  end
+end
+
+function Plugin:do_deed_with(window, _, line)
+  local deed = self.menu_ask
+  self.menu_ask = nil
+  if deed and line and line ~= '' then
+    self:run_deed(window, deed.run_with(line))
+  end
+end
+
+function Plugin:run_deed(window, arguments)
+  local stdout, stderr = self:ask(window, arguments)
+  if stdout then
+    local said = text.line(stdout ~= '' and stdout or stderr, 200)
+    self:toast(window, said ~= '' and said or 'Done')
+  end
+end
+
+-- ---- the status -------------------------------------------------------------------------------------------
+
+--- The one status for all windows. Made on first use: a user may ask for it before, or without, options.
+function Plugin:current_status()
+  if not self.status then
+    local options = self.options.status or config.DEFAULTS.status
+    self.status = statuses.new(self.host, options, self.options.status_file)
+    self.status.looked_at = tonumber(self.host:recall 'looked_at') or 0
+  end
+  return self.status
+end
+
+function Plugin:status_text(formatted)
+  local status = self:current_status()
+  self:read(nil, status)
+  return formatted and status.formatted or status.plain
+end
+
+function Plugin:status_for(window)
+  local status = self:current_status()
+  self:read(window, status)
+  return status.plain
+end
+
+--- Reads the file, and tells this window what is news.
+function Plugin:read(window, status)
+  if not status:update() or not status.fresh then
+    return
+  end
+  local before = self.told
+  local toasts = self.options.toasts
+  if not before or not toasts then
+    self.told = status.snapshot
+    return
+  elseif not window then
+    -- Nobody to tell yet: the next window's turn finds the same difference.
+    return
+  end
+  self.told = status.snapshot
+  for _, notice in ipairs(notices.between(before, status.snapshot)) do
+    if toasts[notice.kind] then
+      self:toast(window, notice.words)
+    end
+  end
+end
+
+function Plugin:on_update(window)
+  self:report_problems(window)
+  self:title_tabs()
+  if self.options.tabs then
+    local viewed = self.tabs.count > 0 and self.host:viewed_tab(window)
+    if viewed then
+      self.tabs:seen(viewed)
+    end
+  end
+  local status = self:current_status()
+  self:read(window, status)
+  if self.options.status then
+    self:show(window, status.formatted)
+  end
+end
+
+--- Sets the bar of one window if it says something else by now.
+function Plugin:show(window, words)
+  local id = self.host:window_id(window)
+  if id == nil or self.shown[id] == words then
+    return
+  end
+  if self.shown[id] == nil then
+    self.windows = self.windows + 1
+    if self.windows > WINDOWS_MAX then
+      self.shown, self.windows = {}, 1
+    end
+  end
+  self.shown[id] = words
+  self.host:set_status(window, self.options.status.side, words)
+end
+
+--- What is wrong with the options, as one toast, once for as long as WezTerm runs.
+function Plugin:report_problems(window)
+  if #self.problems == 0 then
+    return
+  end
+  local words = table.concat(self.problems, '; ')
+  self.problems = {}
+  if self.host:recall 'problems' ~= words then
+    self.host:remember('problems', words)
+    self:toast(window, text.line(words, 400))
+  end
+end
+
+-- ---- the tabs ---------------------------------------------------------------------------------------------
+
+--- WezTerm asks only the first handler of a tab's title. Ours is added when the configuration has long been
+--- loaded, so that one of the user's own, wherever it stands, is the first.
+function Plugin:title_tabs()
+  if self.titles or not self.options.tabs then
+    return
+  end
+  self.titles = true
+  self.host:on('format-tab-title', function(tab, _, _, effective)
+    return self:guard('a tab', self.title, self, tab, effective)
+  end)
+end
+
+function Plugin:marker(tab)
+  local options = self.options.tabs
+  local mark = options and not tab.is_active and self.tabs:mark(tab.tab_id)
+  return mark and options[mark] or ''
+end
+
+--- The title of a marked tab; nil, and with it WezTerm's own title, for all others.
+function Plugin:title(tab, effective)
+  local marker = self:marker(tab)
+  if marker ~= '' then
+    return tabs.title(tab, marker, effective.show_tab_index_in_tab_bar ~= false)
+  end
+end
+
+function Plugin:on_variable(window, pane, name, value)
+  if name ~= tabs.VARIABLE then
+    return
+  end
+  local pane_id, tab_id = self.host:pane_id(pane), self.host:tab_of(pane)
+  if not pane_id or not tab_id then
+    return
+  end
+  local mark = tabs.mark_of(value)
+  if mark and self.host:viewed_tab(window) == tab_id then
+    mark = nil
+  end
+  self.tabs:set(pane_id, tab_id, mark)
+end
+
+return M

@@ -118,8 +118,10 @@ describe('status', function()
     local made = new()
     assert.are.equal(true, made:update())
     assert.are.equal(1, formatted)
-    local before = made.formatted
+    local before, render = made.formatted, status.render
+    status.render = nil
     assert.are.equal(false, made:update())
+    status.render = render
     -- A heartbeat: another file, the same text.
     write((content({ running = 1 }):gsub('%d%d%d%d%d%d%d%d%d%d%d%d%d', tostring(NOW_MS - 5000))))
     assert.are.equal(true, made:update())

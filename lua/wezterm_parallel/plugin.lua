@@ -217,8 +217,8 @@ function Plugin:queue_selection(window, pane)
   self:queue(window, pane, { text = body }, false)
 end
 
---- Asks the daemon rather than the file, which may be a moment behind: the second of two quick presses undoes
---- the first.
+--- Asks the daemon rather than the file, which may be a moment behind: the second of two quick presses
+--- undoes the first.
 function Plugin:pause_or_resume(window)
   local stdout = self:ask(window, client.status(1))
   if not stdout then
@@ -316,22 +316,17 @@ function Plugin:status_for(window)
   return status.plain
 end
 
---- Reads the file, and tells this window what is news.
+--- Reads the file, and tells this window what is news. Without a window there is nobody to tell: then the
+--- next window's turn finds the same difference.
 function Plugin:read(window, status)
-  if not status:update() or not status.fresh then
-    return
-  end
-  local before = self.told
+  status:update()
+  local before, after = self.told, status.fresh and status.snapshot
   local toasts = self.options.toasts
-  if not before or not toasts then
-    self.told = status.snapshot
-    return
-  elseif not window then
-    -- Nobody to tell yet: the next window's turn finds the same difference.
+  if not after or after == before or (before and toasts and not window) then
     return
   end
-  self.told = status.snapshot
-  for _, notice in ipairs(notices.between(before, status.snapshot)) do
+  self.told = after
+  for _, notice in ipairs(before and toasts and notices.between(before, after) or {}) do
     if toasts[notice.kind] then
       self:toast(window, notice.words)
     end

@@ -207,98 +207,130 @@ fn program_of(lua: &Lua, home: &Rc<Home>) -> Function {
     .unwrap()
 }
 
-/// A key is pressed, the real program is run, the real daemon queues, and the bar reads its real file.
+/// The plugin with a key to press and a menu to choose from, before the real program and the real daemon's file.
+struct Desk {
+    home: Rc<Home>,
+    lua: Lua,
+}
+
+impl Desk {
+    fn new(home: &Rc<Home>) -> Self {
+        let lua = lua();
+        let globals = lua.globals();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let status_file = home.path().join("run/wezterm-parallel/status.json");
+        globals.set("program", program_of(&lua, home)).unwrap();
+        globals.set("json", json_parse(&lua)).unwrap();
+        globals.set("bin", PROGRAM).unwrap();
+        globals.set("folder", text(home.path())).unwrap();
+        globals.set("status_file", text(&status_file)).unwrap();
+        lua.load(
+            "local stub = require 'support.wezterm_stub'
+             wezterm, record = stub.new { json = json }
+             window, seen = stub.window { selection = 'echo first\\necho second' }
+             pane = stub.pane { folder = folder }
+             record.answer = program
+             parallel = require('wezterm_parallel.plugin').new(wezterm)
+             parallel.apply_to_config({}, {
+               bin = bin, status_file = status_file, status = { icons = 'ascii', interval_ms = 0 },
+               env = { GREETING = 'hello world' },
+             })
+             function press(name, line) record.press(parallel.actions[name], window, pane, line) end
+             function choose(label)
+               local action = seen.performed[#seen.performed]
+               for _, choice in ipairs(action.fields.choices) do
+                 if choice.label:find(label, 1, true) then
+                   return record.press(action, window, pane, choice.id, choice.label)
+                 end
+               end
+               error('no choice ' .. label)
+             end",
+        )
+        .exec()
+        .unwrap();
+        let home = Rc::clone(home);
+        Self { home, lua }
+    }
+
+    fn run(&self, code: &str) {
+        self.lua.load(code).exec().unwrap();
+    }
+
+    /// Opens the menu, chooses a task, and what to do with it.
+    fn choose(&self, task: &str, deed: &str) {
+        self.run(&format!("press('menu'); choose('{task}'); choose('{deed}')"));
+    }
+
+    fn bar(&self) -> String {
+        let code = "record.now_ms = os.time() * 1000; return parallel.status_text()";
+        self.lua.load(code).eval().unwrap()
+    }
+
+    fn toasts(&self) -> Vec<String> {
+        let seen: Table = self.lua.globals().get("seen").unwrap();
+        seen.get("toasts").unwrap()
+    }
+
+    fn last_toast(&self) -> String {
+        self.toasts().pop().unwrap_or_default()
+    }
+}
+
+/// A key is pressed, the real program is run, and the real daemon queues.
 #[test]
-fn the_program_understands_the_plugin() {
+fn keys_queue_with_the_real_program() {
     let home = Rc::new(Home::with_config("[pool]\nslots = 1\n"));
     let _daemon = home.daemon();
-    let lua = lua();
-    let status_file = home.path().join("run/wezterm-parallel/status.json");
-    let globals = lua.globals();
-    globals.set("program", program_of(&lua, &home)).unwrap();
-    globals.set("json", json_parse(&lua)).unwrap();
-    globals.set("bin", PROGRAM).unwrap();
-    globals.set("folder", home.path().to_str().unwrap()).unwrap();
-    globals.set("status_file", status_file.to_str().unwrap()).unwrap();
-    lua.load(
-        "local stub = require 'support.wezterm_stub'
-         wezterm, record = stub.new { json = json }
-         window, seen = stub.window { selection = 'echo first\\necho second' }
-         pane = stub.pane { folder = folder }
-         record.answer = program
-         parallel = require('wezterm_parallel.plugin').new(wezterm)
-         parallel.apply_to_config({}, {
-           bin = bin, status_file = status_file, status = { icons = 'ascii', interval_ms = 0 },
-           env = { GREETING = 'hello world' },
-         })
-         function press(name, line) record.press(parallel.actions[name], window, pane, line) end
-         function choose(action, label)
-           for _, choice in ipairs(action.fields.choices) do
-             if choice.label:find(label, 1, true) then
-               return record.press(action, window, pane, choice.id, choice.label)
-             end
-           end
-           error('no choice ' .. label)
-         end",
-    )
-    .exec()
-    .unwrap();
-    let run = |code: &str| lua.load(code).exec().unwrap();
-    let toasts = || -> Vec<String> {
-        let seen: Table = lua.globals().get("seen").unwrap();
-        seen.get("toasts").unwrap()
-    };
-
-    run("press('shell', '!high echo \"$GREETING\"; pwd')");
-    let first = home.wait_state("1", &["succeeded"]);
-    assert_eq!(first.priority, 150);
+    let desk = Desk::new(&home);
+    desk.run("press('shell', '!high echo \"$GREETING\"; pwd')");
+    assert_eq!(desk.last_toast(), "Queued as task 1");
+    assert_eq!(home.wait_state("1", &["succeeded"]).priority, 150);
     let folder = home.path().to_str().unwrap();
     assert_eq!(home.output("1", 1), format!("hello world\n{folder}\n"));
-    run("press('selection')");
+    desk.run("press('selection')");
     home.wait_state("2", &["succeeded"]);
     assert_eq!(home.output("2", 1), "first\nsecond\n");
-
-    run("press('pause')");
-    run("press('prompt', '--help is no option here')");
+    desk.run("press('pause'); press('prompt', '--help is no option here')");
     assert_eq!(
         home.task("3").command.as_deref(),
         Some("--help is no option here")
     );
-    assert_eq!(home.task("3").state.as_str(), "queued");
+    desk.run("press('prompt', '   ')");
+    assert_eq!(desk.last_toast(), "there is nothing to queue");
+}
 
-    run("press('menu'); choose(seen.performed[1], '3  queued'); choose(seen.performed[2], 'raise')");
-    assert_eq!(home.task("3").priority, 150);
-    run("press('menu'); choose(seen.performed[3], '3  queued'); choose(seen.performed[4], 'cancel')");
-    home.wait_state("3", &["cancelled"]);
-    run("press('shell', 'false')");
-    run("record.now_ms = os.time() * 1000; press('pause')");
-    home.wait_state("4", &["failed"]);
-    run("press('menu'); choose(seen.performed[5], '4  failed'); choose(seen.performed[6], 'retry')");
+/// From the menu to the real daemon, and back by its real file to the bar.
+#[test]
+fn the_menu_changes_tasks_and_the_bar_shows_it() {
+    let home = Rc::new(Home::with_config("[pool]\nslots = 1\n"));
+    let _daemon = home.daemon();
+    let desk = Desk::new(&home);
+    desk.run("press('pause')");
+    assert_eq!(desk.last_toast(), "Paused: what runs goes on, nothing new starts");
+    desk.run("press('shell', 'false'); press('shell', 'sleep 600')");
+    wait_for("the bar to show two tasks", || {
+        (desk.bar() == " wp 0/1 q 2 || paused ").then_some(())
+    });
+    desk.choose("1  queued", "raise");
+    assert_eq!(home.task("1").priority, 150);
+    desk.choose("2  queued", "cancel");
+    home.wait_state("2", &["cancelled"]);
+    desk.run("press('pause')");
+    assert_eq!(desk.last_toast(), "Resumed");
+    home.wait_state("1", &["failed"]);
+    desk.choose("1  failed", "retry");
     wait_for("another attempt", || {
-        let task = home.task("4");
+        let task = desk.home.task("1");
         (task.attempts.len() == 2 && task.state.as_str() == "failed").then_some(())
     });
     wait_for("the bar to show the failure", || {
-        let text: String = lua
-            .load("record.now_ms = os.time() * 1000; return parallel.status_text()")
-            .eval()
-            .unwrap();
-        (text == " wp 0/1 ! 1 ").then_some(())
+        (desk.bar() == " wp 0/1 ! 1 ").then_some(())
     });
-    run("press('prompt', '   ')");
-    let toasts = toasts();
-    assert_eq!(
-        toasts[..4],
-        [
-            "Queued as task 1",
-            "Queued as task 2",
-            "Paused: what runs goes on, nothing new starts",
-            "Queued as task 3"
-        ]
-    );
-    assert!(toasts.contains(&"Resumed".to_owned()), "{toasts:?}");
-    assert_eq!(toasts.last().unwrap(), "there is nothing to queue");
-    let refused: Vec<_> = toasts.iter().filter(|words| words.contains("error")).collect();
+    let refused: Vec<_> = desk
+        .toasts()
+        .into_iter()
+        .filter(|words| words.contains("error"))
+        .collect();
     assert!(refused.is_empty(), "{refused:?}");
 }
 

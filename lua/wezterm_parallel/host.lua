@@ -128,8 +128,8 @@ function Host:window_id(window)
   return try(window.window_id, window)
 end
 
-function Host:toast(window, title, words, timeout_ms)
-  pcall(window.toast_notification, window, title, words, nil, timeout_ms)
+function Host:toast(window, words, timeout_ms)
+  pcall(window.toast_notification, window, 'wezterm-parallel', words, nil, timeout_ms)
 end
 
 --- Sets one side of the status bar.

@@ -3,20 +3,16 @@
 --- While a configuration loads nothing is started, read or asked: WezTerm loads it several times over, in its
 --- mux server and in `wezterm cli` too. All work is done in keys and events.
 
-local client = require 'wezterm_parallel.client'
+local actions = require 'wezterm_parallel.actions'
 local config = require 'wezterm_parallel.config'
 local hosts = require 'wezterm_parallel.host'
 local keys = require 'wezterm_parallel.keys'
-local menu = require 'wezterm_parallel.menu'
 local notices = require 'wezterm_parallel.notices'
-local prompt = require 'wezterm_parallel.prompt'
 local statuses = require 'wezterm_parallel.status'
 local tabs = require 'wezterm_parallel.tabs'
 local text = require 'wezterm_parallel.text'
 
 local M = {}
-
-local TITLE = 'wezterm-parallel'
 
 --- Windows come and go; what was last shown in them is worth no more room than this.
 local WINDOWS_MAX = 64
@@ -83,17 +79,26 @@ end
 
 -- ---- applying ---------------------------------------------------------------------------------------------
 
-function Plugin:apply(builder, given, actions)
+function Plugin:apply(builder, given, exported)
   self.options, self.problems = config.resolve(given)
   self.status = nil
   for _, problem in ipairs(self.problems) do
     self.host:warn(problem)
   end
-  for name, action in pairs(self:make_actions()) do
-    actions[name] = action
+  local function looked()
+    self.host:remember('looked_at', self:current_status():look())
+  end
+  local function handler(place, call)
+    return function(...)
+      self:guard(place, call, ...)
+    end
+  end
+  self.actions = actions.new(self.host, self.options, looked)
+  for name, action in pairs(self.actions:assignments(handler)) do
+    exported[name] = action
   end
   if self.options.keys then
-    local appended, taken = keys.append(builder.keys, self.options.keys, actions)
+    local appended, taken = keys.append(builder.keys, self.options.keys, exported)
     builder.keys = appended
     for _, name in ipairs(taken) do
       self.host:warn(('keys.%s is left out: the configuration has its key for something else'):format(name))
@@ -105,190 +110,6 @@ function Plugin:apply(builder, given, actions)
     if self.options.tabs then
       self.host:on('user-var-changed', self:handler('user-var-changed', self.on_variable))
     end
-  end
-end
-
---- All key assignments, whether keys are bound to them or not.
-function Plugin:make_actions()
-  local host = self.host
-  local function asked(place, call)
-    return host:callback(self:handler(place, call))
-  end
-  -- Made once: WezTerm keeps every callback for as long as it runs.
-  self.on_task = asked('the task menu', self.choose_deed)
-  self.on_deed = asked('the task menu', self.do_deed)
-  self.on_words = asked('the task menu', self.do_deed_with)
-  return {
-    prompt = host:prompt_line(
-      'A prompt to queue. !high or !180 in front sets the priority.',
-      asked('a prompt', function(_, window, pane, line)
-        self:queue_line(window, pane, line, false)
-      end)
-    ),
-    shell = host:prompt_line(
-      'A shell command to queue. !high or !180 in front sets the priority.',
-      asked('a command', function(_, window, pane, line)
-        self:queue_line(window, pane, line, true)
-      end)
-    ),
-    selection = asked('the selection', self.queue_selection),
-    menu = asked('the task menu', self.open_menu),
-    pause = asked('pause', self.pause_or_resume),
-  }
-end
-
--- ---- asking the program -----------------------------------------------------------------------------------
-
-function Plugin:toast(window, words)
-  local toasts = self.options.toasts or config.DEFAULTS.toasts
-  self.host:toast(window, TITLE, words, toasts.timeout_ms)
-end
-
-function Plugin:argv(arguments)
-  self.bin = self.bin or client.find(self.options.bin, self.host.home, self.host.exists)
-  return { self.bin, table.unpack(arguments) }
-end
-
---- Runs the program; what it printed, or nil after a toast with its error and hint.
-function Plugin:ask(window, arguments)
-  local fine, stdout, stderr = self.host:run(self:argv(arguments))
-  if fine then
-    return stdout, stderr
-  end
-  self:toast(window, client.failure(stderr))
-end
-
---- The folder of a pane in which a task can run, or nil after a toast.
-function Plugin:folder(window, pane)
-  if not self.host:is_local(window, pane, self.options.local_domains) then
-    self:toast(
-      window,
-      'This pane is on another machine: queue it there (see docs/wezterm.md, remote domains)'
-    )
-    return nil
-  end
-  local folder = self.host:folder(pane)
-  if not folder then
-    self:toast(window, 'The folder of this pane is not known, or on another machine')
-  end
-  return folder
-end
-
-function Plugin:queue(window, pane, typed, shell)
-  local folder = self:folder(window, pane)
-  if not folder then
-    return
-  end
-  local stdout = self:ask(
-    window,
-    client.queue {
-      text = typed.text,
-      priority = typed.priority,
-      cwd = folder,
-      shell = shell,
-      env = self.options.env,
-    }
-  )
-  if stdout then
-    self:toast(window, ('Queued as task %s'):format(text.line(stdout, 64)))
-  end
-end
-
-function Plugin:queue_line(window, pane, line, shell)
-  if not line or line == '' then
-    return
-  end
-  local typed, problem = prompt.parse(line)
-  if not typed then
-    return self:toast(window, problem)
-  end
-  self:queue(window, pane, typed, shell)
-end
-
-function Plugin:queue_selection(window, pane)
-  local selected = self.host:selection(window, pane)
-  if not selected:find '%S' then
-    return self:toast(window, 'Nothing is selected')
-  end
-  local body, problem = prompt.body(selected)
-  if not body then
-    return self:toast(window, problem)
-  end
-  self:queue(window, pane, { text = body }, false)
-end
-
---- Asks the daemon rather than the file, which may be a moment behind: the second of two quick presses
---- undoes the first.
-function Plugin:pause_or_resume(window)
-  local stdout = self:ask(window, client.status(1))
-  if not stdout then
-    return
-  end
-  local answer = self.host.json(stdout)
-  local paused = type(answer) == 'table' and type(answer.summary) == 'table' and answer.summary.paused == true
-  if self:ask(window, { paused and 'resume' or 'pause' }) then
-    self:toast(window, paused and 'Resumed' or 'Paused: what runs goes on, nothing new starts')
-  end
-end
-
--- ---- the task menu ----------------------------------------------------------------------------------------
-
-function Plugin:open_menu(window, pane)
-  local stdout = self:ask(window, client.status(self.options.menu.limit))
-  if not stdout then
-    return
-  end
-  self.host:remember('looked_at', self:current_status():look())
-  local choices, tasks = menu.choices(self.host.json(stdout))
-  if #choices == 0 then
-    return self:toast(window, 'No task waits, runs or has failed')
-  end
-  self.menu_tasks = tasks
-  self.host:perform(window, pane, self.host:selector('Tasks', choices, self.on_task))
-end
-
-function Plugin:choose_deed(window, pane, id)
-  local task = id and self.menu_tasks and self.menu_tasks[id]
-  if not task then
-    return
-  end
-  self.menu_deeds = menu.deeds(task)
-  local choices = {}
-  for index, deed in ipairs(self.menu_deeds) do
-    choices[index] = { id = tostring(index), label = deed.label }
-  end
-  self.host:perform(window, pane, self.host:selector(menu.label(task), choices, self.on_deed))
-end
-
-function Plugin:do_deed(window, pane, id)
-  local deed = id and self.menu_deeds and self.menu_deeds[tonumber(id)]
-  if not deed then
-    return
-  elseif deed.pane then
-    local here = self.host:is_local(window, pane, self.options.local_domains)
-    local action = self.host:spawn(self:argv(deed.pane), self.options.menu.place, here)
-    self.host:perform(window, pane, action)
-  elseif deed.ask then
-    self.menu_ask = deed
-    self.host:perform(window, pane, self.host:prompt_line(deed.ask, self.on_words))
-  else
-    self:run_deed(window, deed.run)
-  end
-end
-
-function Plugin:do_deed_with(window, _, line)
-  local deed = self.menu_ask
-  self.menu_ask = nil
-  if deed and line and line ~= '' then
-    self:run_deed(window, deed.run_with(line))
-  end
-end
-
-function Plugin:run_deed(window, arguments)
-  local stdout, stderr = self:ask(window, arguments)
-  if stdout then
-    local said = text.line(stdout ~= '' and stdout or stderr, 200)
-    self:toast(window, said ~= '' and said or 'Done')
   end
 end
 
@@ -328,7 +149,7 @@ function Plugin:read(window, status)
   self.told = after
   for _, notice in ipairs(before and toasts and notices.between(before, after) or {}) do
     if toasts[notice.kind] then
-      self:toast(window, notice.words)
+      self.host:toast(window, notice.words, toasts.timeout_ms)
     end
   end
 end
@@ -374,7 +195,7 @@ function Plugin:report_problems(window)
   self.problems = {}
   if self.host:recall 'problems' ~= words then
     self.host:remember('problems', words)
-    self:toast(window, text.line(words, 400))
+    self.host:toast(window, text.line(words, 400), config.DEFAULTS.toasts.timeout_ms)
   end
 end
 

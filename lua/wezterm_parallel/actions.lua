@@ -1,4 +1,4 @@
---- What the keys do: queue, pause, and the task menu. Each asks the program, and a toast says what came of it.
+--- What the keys do: queue, pause, and the task menu. Each asks the program; a toast says what came of it.
 ---
 --- Nothing here knows how a key is bound, or how the bar is drawn. WezTerm comes in as the host table.
 

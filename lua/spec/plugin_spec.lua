@@ -420,7 +420,7 @@ describe('plugin', function()
     end
 
     local function title(id, active)
-      return record.ask('format-tab-title', tab(id, active), {}, {}, { show_tab_index_in_tab_bar = true })
+      return record.ask('format-tab-title', tab(id, active), {}, {}, { use_fancy_tab_bar = false })
     end
 
     local function say(pane, value, name)

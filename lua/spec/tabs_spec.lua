@@ -40,9 +40,13 @@ describe('tabs', function()
   end)
 
   it('keep the title that WezTerm would show', function()
-    local tab = { tab_index = 2, tab_title = '', active_pane = { title = 'make' } }
-    assert.are.equal(' ? 3: make ', tabs.title(tab, '? ', true))
+    local tab = { tab_index = 2, tab_title = '', active_pane = { title = 'make\27]0;x' } }
+    local plain = { show_tab_index_in_tab_bar = true, use_fancy_tab_bar = true }
+    assert.are.equal('? 3: make ]0;x', tabs.title(tab, '? ', plain))
     tab.tab_title = 'mine'
-    assert.are.equal(' ? mine ', tabs.title(tab, '? ', false))
+    local classic = { use_fancy_tab_bar = false, tab_and_split_indices_are_zero_based = true }
+    assert.are.equal(' ? 2: mine ', tabs.title(tab, '? ', classic))
+    assert.are.equal('? mine', tabs.title(tab, '? ', { show_tab_index_in_tab_bar = false }))
+    assert.are.equal('? 1: ', tabs.title({ tab_index = 0 }, '? ', plain))
   end)
 end)

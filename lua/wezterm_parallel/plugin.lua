@@ -223,7 +223,7 @@ end
 function Plugin:title(tab, effective)
   local marker = self:marker(tab)
   if marker ~= '' then
-    return tabs.title(tab, marker, effective.show_tab_index_in_tab_bar ~= false)
+    return tabs.title(tab, marker, effective)
   end
 end
 

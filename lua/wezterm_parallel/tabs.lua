@@ -3,7 +3,12 @@
 --- Pure. `attach` tells by user vars, which any program in any pane can set: they are checked against what
 --- `attach` can say, and all that they decide is a marker beside a title.
 
+local text = require 'wezterm_parallel.text'
+
 local M = {}
+
+--- WezTerm cuts a title to its tab; this only keeps it from being endless.
+local TITLE_CHARACTERS_MAX = 200
 
 --- What `attach` says in `wezterm_parallel_attention`, and the mark for it. Everything else is none.
 local MARKS = { answer = 'attention', failed = 'failed', ended = 'ended' }
@@ -80,18 +85,24 @@ function Tabs:mark(tab_id)
   return found
 end
 
---- The title that WezTerm would show by itself, behind a marker.
+--- The title that WezTerm would show by itself, behind a marker. What a handler returns is read for escapes,
+--- so a title, which any program can set, is made one harmless line.
 ---@param tab table TabInformation
 ---@param marker string
----@param with_index boolean
+---@param effective table the configuration
 ---@return string
-function M.title(tab, marker, with_index)
+function M.title(tab, marker, effective)
   local title = tab.tab_title
-  if not title or title == '' then
+  if (not title or title == '') and tab.active_pane then
     title = tab.active_pane.title
   end
-  local index = with_index and (tostring(tab.tab_index + 1) .. ': ') or ''
-  return ' ' .. marker .. index .. title .. ' '
+  local index = ''
+  if effective.show_tab_index_in_tab_bar ~= false then
+    local first = effective.tab_and_split_indices_are_zero_based and 0 or 1
+    index = ('%d: '):format(tab.tab_index + first)
+  end
+  local space = effective.use_fancy_tab_bar == false and ' ' or ''
+  return space .. marker .. index .. text.line(title or '', TITLE_CHARACTERS_MAX) .. space
 end
 
 return M

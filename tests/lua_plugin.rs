@@ -412,3 +412,31 @@ fn the_page_has_every_option_key_and_field() {
         .collect();
     assert!(missing.is_empty(), "docs/wezterm.md does not name {missing:?}");
 }
+
+/// What the page shows is valid Lua, and has no option that the plugin does not know.
+#[test]
+fn the_examples_on_the_page_work() {
+    let page = fs::read_to_string(repository().join("docs/wezterm.md")).unwrap();
+    let mut tried = 0;
+    for block in page.split("```lua\n").skip(1) {
+        let code = block.split("```").next().unwrap();
+        let lua = lua();
+        lua.load(
+            "wezterm, record = require('support.wezterm_stub').new()
+             parallel = require('wezterm_parallel.plugin').new(wezterm)
+             config, tabline = {}, { setup = function() end }",
+        )
+        .exec()
+        .unwrap();
+        let example = lua.load(code).into_function().expect(code);
+        if code.contains("plugin.require") {
+            // The beginning of a whole file; the rest is what the other blocks are.
+            continue;
+        }
+        example.call::<()>(()).expect(code);
+        let said: Vec<String> = lua.load("return record.log").eval().unwrap();
+        assert!(said.is_empty(), "{said:?} for\n{code}");
+        tried += 1;
+    }
+    assert!(tried >= 6, "only {tried} examples");
+}

@@ -41,6 +41,9 @@ pub(crate) struct QueueArgs {
     /// A prompt, or what else the worker takes; `-` reads it from stdin
     #[arg(value_name = "PROMPT")]
     command: Vec<String>,
+    /// The same, whatever it begins with: `--prompt='--help is wrong'`
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["command", "argv"])]
+    prompt: Option<String>,
     /// A program and its arguments, run without a shell
     #[arg(last = true, value_name = "ARGV", value_hint = clap::ValueHint::CommandWithArguments)]
     argv: Vec<String>,
@@ -122,7 +125,10 @@ impl QueueArgs {
     }
 
     fn into_task(self) -> Result<TaskQueue, Failure> {
-        let (command, argv) = work(&self.command, self.argv)?;
+        let (command, argv) = match self.prompt {
+            Some(text) => (Some(not_empty(text)?), None),
+            None => work(&self.command, self.argv)?,
+        };
         let env = environment_for_tasks();
         let env_add = added_environment(self.env, &env)?;
         Ok(TaskQueue {
@@ -148,19 +154,25 @@ impl QueueArgs {
     }
 }
 
+/// The forms of the command line, for whoever used none of them.
+const FORMS: &str = "`queue 'fix the flaky test'` takes a prompt, `queue --shell 'make test'` a shell \
+                     line, `queue -- cargo test` a program with its arguments, and `queue -` reads \
+                     from stdin";
+
+fn not_empty(line: String) -> Result<String, Failure> {
+    if line.trim().is_empty() {
+        return Err(Failure::usage("the prompt or command is empty").hint(FORMS));
+    }
+    Ok(line)
+}
+
 /// The command or the argv, from the three forms of the command line.
 fn work(command: &[String], argv: Vec<String>) -> Result<(Option<String>, Option<Vec<String>>), Failure> {
-    const FORMS: &str = "`queue 'fix the flaky test'` takes a prompt, `queue --shell 'make test'` a shell \
-                         line, `queue -- cargo test` a program with its arguments, and `queue -` reads \
-                         from stdin";
     match (command, argv.is_empty()) {
         ([], true) => Err(Failure::usage("there is nothing to queue").hint(FORMS)),
         ([], false) => Ok((None, Some(argv))),
         ([dash], true) if dash == "-" => Ok((Some(command_from_stdin()?), None)),
-        ([line], true) if line.trim().is_empty() => {
-            Err(Failure::usage("the prompt or command is empty").hint(FORMS))
-        }
-        ([line], true) => Ok((Some(line.clone()), None)),
+        ([line], true) => Ok((Some(not_empty(line.clone())?), None)),
         (words, true) => {
             let words = words.join(" ");
             let forms = format!(
@@ -278,6 +290,35 @@ mod tests {
             work(&words(&["echo hi"]), vec![]).unwrap(),
             (Some("echo hi".into()), None)
         );
+    }
+
+    #[test]
+    fn a_prompt_of_its_own_option_may_begin_with_a_dash() {
+        use clap::Parser as _;
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            queue: QueueArgs,
+        }
+        let queued = |words: &[&str]| {
+            let line = Line::try_parse_from(["queue"].iter().chain(words)).ok()?;
+            line.queue.into_task().ok()?.command
+        };
+        for prompt in ["-", "--help", "-p 3", "--", "fix\nboth"] {
+            assert_eq!(queued(&[&format!("--prompt={prompt}")]).as_deref(), Some(prompt));
+        }
+        assert_eq!(
+            queued(&["--shell", "--prompt=-x"]).as_deref(),
+            Some("-x"),
+            "a command too"
+        );
+        for wrong in [
+            &["--prompt= "][..],
+            &["--prompt=a", "b"],
+            &["--prompt=a", "--", "b"],
+        ] {
+            assert_eq!(queued(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

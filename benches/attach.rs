@@ -1,0 +1,2 @@
+//! The viewer in figures.
+fn main() {}

@@ -28,6 +28,10 @@ pub struct EscapeFilter {
     parameters: Vec<u8>,
     /// The beginning of a character whose other bytes have not come yet.
     character: Vec<u8>,
+    /// What was let through last did not end its line.
+    line_open: bool,
+    /// A colour may be set.
+    styled: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +60,31 @@ impl EscapeFilter {
 
     /// Appends what may be shown of the next bytes.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        self.pass(bytes, out);
+        if let Some(newline) = out[start..].iter().rposition(|byte| *byte == b'\n') {
+            self.line_open = has_text(&out[start + newline + 1..]);
+        } else {
+            self.line_open = self.line_open || has_text(&out[start..]);
+        }
+    }
+
+    /// Appends what makes room for words of others: the colour is reset, and the line ended, if need be.
+    pub fn settle(&mut self, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.styled) {
+            out.extend_from_slice(b"\x1b[0m");
+        }
+        if std::mem::take(&mut self.line_open) {
+            out.push(b'\n');
+        }
+    }
+
+    /// Whether there is something to settle.
+    pub fn is_unsettled(&self) -> bool {
+        self.styled || self.line_open
+    }
+
+    fn pass(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut rest = self.complete_character(bytes, out);
         while let Some(first) = rest.first() {
             if self.state == State::Text {
@@ -78,12 +107,13 @@ impl EscapeFilter {
         }
     }
 
-    /// Ends the output: what is half there is dropped, and nothing of it reaches into what comes next.
+    /// Ends the output: what is half there is dropped. Its line and its colour may still be open.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         if !std::mem::take(&mut self.character).is_empty() && self.state == State::Text {
             out.extend_from_slice(REPLACEMENT);
+            self.line_open = true;
         }
-        *self = Self::default();
+        self.state = State::Text;
     }
 
     /// Ends a character that an earlier piece began; what follows it.
@@ -234,6 +264,7 @@ impl EscapeFilter {
             }
             b'@'..=b'~' => {
                 if is_kept(&self.parameters, byte) {
+                    self.styled |= byte == b'm';
                     out.extend_from_slice(b"\x1b[");
                     out.extend_from_slice(&self.parameters);
                     out.push(byte);
@@ -244,6 +275,15 @@ impl EscapeFilter {
             _ => self.state = State::ControlDropped,
         }
     }
+}
+
+/// Whether the end of a line, all of it let through, shows anything but colours.
+fn has_text(mut line: &[u8]) -> bool {
+    while let [ESCAPE, b'[', rest @ ..] = line {
+        let end = rest.iter().position(|byte| matches!(byte, b'@'..=b'~'));
+        line = end.map_or(&[], |end| &rest[end + 1..]);
+    }
+    !line.is_empty()
 }
 
 /// What text consists of; most outputs consist of nothing else.

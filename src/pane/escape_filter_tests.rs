@@ -195,6 +195,26 @@ fn an_endless_sequence_fills_no_memory() {
     assert_eq!(filtered(&long), b"text");
 }
 
+#[test]
+fn what_comes_after_an_output_begins_on_a_line_of_its_own() {
+    let settled = |bytes: &[u8]| {
+        let (mut filter, mut out) = (EscapeFilter::new(), Vec::new());
+        filter.feed(bytes, &mut out);
+        filter.finish(&mut out);
+        out.clear();
+        filter.settle(&mut out);
+        assert!(!filter.is_unsettled());
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(settled(b""), "");
+    assert_eq!(settled(b"line\n"), "");
+    assert_eq!(settled(b"half"), "\n");
+    assert_eq!(settled(b"50 %\r"), "\n");
+    assert_eq!(settled(b"\x1b[31mred\n\x1b[0m"), "\x1b[0m");
+    assert_eq!(settled(b"\x1b[31mred"), "\x1b[0m\n");
+    assert_eq!(settled(b"a\n\xe2"), "\n");
+}
+
 /// Bytes of which sequences are made, more often than chance would have them.
 fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![

@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::termios::{tcgetattr, tcsetattr, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
 /// More bytes at once were pasted, or sent by the terminal itself.
@@ -72,8 +73,12 @@ impl Keys {
         Ok(Some(Self { saved }))
     }
 
-    /// The keys that were pressed; to be called when the descriptor is readable.
+    /// The keys that were pressed; waits for none.
     pub fn pressed(&mut self) -> Vec<Key> {
+        let mut waiting = [PollFd::new(&self.saved.terminal, PollFlags::IN)];
+        if !matches!(poll(&mut waiting, Some(&Timespec::default())), Ok(1)) {
+            return Vec::new();
+        }
         let mut bytes = [0; 256];
         match (&self.saved.terminal).read(&mut bytes) {
             Ok(0) | Err(_) => vec![Key::Quit],

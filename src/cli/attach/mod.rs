@@ -14,7 +14,7 @@ mod words;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::value;
-use crate::protocol::Subscribe;
+use crate::protocol::{Subscribe, TaskView};
 
 /// Show a task, a slot or a workspace in this pane, and stay
 #[derive(Debug, clap::Args)]
@@ -59,6 +59,12 @@ impl AttachArgs {
             slot: self.slot,
             workspace: self.workspace.clone(),
         }
+    }
+
+    /// Whether a task holds another slot than the one that is shown: a retry takes whichever is free.
+    fn is_elsewhere(&self, task: &TaskView) -> bool {
+        let other = |wanted| task.slot.is_some_and(|slot| slot != wanted);
+        self.slot.is_some_and(other)
     }
 
     /// Whether one task follows the other.

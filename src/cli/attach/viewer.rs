@@ -28,7 +28,9 @@ use crate::protocol::{StatusAnswer, TaskView};
 use news::Away;
 
 /// The last lines are looked for in so many bytes: they are read and rendered within 100 ms.
-const TAIL_BYTES_MAX: u64 = 4 << 20;
+const TAIL_BYTES: u64 = 4 << 20;
+/// Whoever asks for many lines gets them, as long as they are of the usual lengths.
+const TAIL_LINE_BYTES: u64 = 1 << 10;
 /// Attempts that were shown and are not shown again.
 const SEEN_MAX: usize = 100;
 /// Shows what was asked for until a person, a signal or, with nobody at a keyboard, the task's end says so.
@@ -37,7 +39,12 @@ pub(super) fn watch(context: &Context, args: &AttachArgs) -> Result<Exit, Failur
     let signals = Signals::catch().map_err(watching)?;
     let growth = Growth::new().map_err(watching)?;
     let (status, subscription) = Subscription::start(context, args.subscribe())?;
-    let keys = Keys::listen().map_err(|error| Failure::bug(format!("cannot read single keys: {error}")))?;
+    // Who reads from a pipe has the keyboard.
+    let keys = screen::stdout_is_terminal()
+        .then(Keys::listen)
+        .transpose()
+        .map_err(|error| Failure::bug(format!("cannot read single keys: {error}")))?;
+    let keys = keys.flatten();
     let mut viewer = Viewer {
         context,
         args,
@@ -170,6 +177,11 @@ impl Viewer<'_> {
     }
 
     fn show_next_attempt(&mut self) -> Result<bool, Failure> {
+        if let Some(task) = self.task.take_if(|task| self.args.is_elsewhere(task)) {
+            let last = task.attempts.last().map_or(0, |last| last.n);
+            self.have_seen(task.id, last);
+            return self.rest();
+        }
         let next = |task: &TaskView| task.attempts.iter().find(|next| next.n > self.shown_to).cloned();
         let Some((task, attempt)) = self.task.as_ref().and_then(|task| Some((task, next(task)?))) else {
             return self.rest();
@@ -181,8 +193,8 @@ impl Viewer<'_> {
             .say(&words::header(task, &attempt, value::now_ms(), screen::width()))?;
         let shown = Shown {
             raw: self.args.raw,
-            tail: (self.args.tail < usize::MAX).then_some(self.args.tail),
-            tail_bytes_max: Some(TAIL_BYTES_MAX),
+            tail: Some(self.args.tail),
+            tail_bytes_max: Some(TAIL_BYTES.max((self.args.tail as u64).saturating_mul(TAIL_LINE_BYTES))),
         };
         self.attempt = Some(ShownAttempt::new(attempt, shown));
         self.rested = None;
@@ -206,11 +218,17 @@ impl Viewer<'_> {
                 self.page.say(&words::footer(task, view))?;
             }
         }
-        self.seen.push_back((task.id.clone(), shown.n()));
+        let id = task.id.clone();
+        self.have_seen(id, shown.n());
+        Ok(())
+    }
+
+    /// This attempt of a task is not to be shown (again).
+    fn have_seen(&mut self, id: String, n: u32) {
+        self.seen.push_back((id, n));
         if self.seen.len() > SEEN_MAX {
             self.seen.pop_front();
         }
-        Ok(())
     }
 
     /// Nothing is shown at the moment: goes on with the next task, or says what it waits for.

@@ -29,6 +29,11 @@ impl Viewer<'_> {
         let Some(last) = task.attempts.last() else {
             return;
         };
+        if self.args.is_elsewhere(&task) {
+            self.next.retain(|known| known.id != task.id);
+            let last = last.n;
+            return self.have_seen(task.id, last);
+        }
         if self.seen.iter().any(|(id, n)| *id == task.id && *n == last.n) {
             return;
         }

@@ -179,7 +179,7 @@ fn cpu(process: &Child) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
     let used = |thread: PathBuf| {
         let text = std::fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
-        text.split(' ').next()?.parse().ok()
+        text.split(' ').next()?.parse::<u64>().ok()
     };
     let all: u64 = threads.filter_map(|thread| used(thread.ok()?.path())).sum();
     Duration::from_nanos(all)

@@ -130,6 +130,11 @@ impl OutputFile {
     pub(crate) fn seek_to_last_lines(&mut self, lines: usize, bytes_max: u64) -> io::Result<()> {
         let end = self.file.seek(SeekFrom::End(0))?;
         let floor = self.last_data_start(end)?.max(end.saturating_sub(bytes_max));
+        // A line takes a byte at least: there are no more of them than were asked for.
+        if end - floor <= lines as u64 {
+            self.position = floor;
+            return Ok(());
+        }
         self.position = end;
         let mut left = lines;
         while self.position > floor && left > 0 {

@@ -10,6 +10,9 @@
 /// A longer control sequence is none that is kept; its bytes are not stored either.
 const PARAMETERS_MAX: usize = 128;
 
+/// As many as a processor compares at once, more or less.
+const BLOCK_BYTES: usize = 32;
+
 const BELL: u8 = 0x07;
 const BACKSPACE: u8 = 0x08;
 const CANCEL: u8 = 0x18;
@@ -88,10 +91,7 @@ impl EscapeFilter {
         let mut rest = self.complete_character(bytes, out);
         while let Some(first) = rest.first() {
             if self.state == State::Text {
-                let plain = rest
-                    .iter()
-                    .position(|byte| !is_plain(*byte))
-                    .unwrap_or(rest.len());
+                let plain = plain_length(rest);
                 out.extend_from_slice(&rest[..plain]);
                 rest = &rest[plain..];
                 if plain > 0 {
@@ -286,9 +286,22 @@ fn has_text(mut line: &[u8]) -> bool {
     !line.is_empty()
 }
 
+/// How many bytes from the start are plain. Whole blocks are looked at without a branch for each byte, which
+/// compilers make into a few instructions.
+fn plain_length(bytes: &[u8]) -> usize {
+    let blocks = bytes
+        .chunks_exact(BLOCK_BYTES)
+        .take_while(|block| block.iter().fold(true, |plain, byte| plain & is_plain(*byte)))
+        .count();
+    let start = blocks * BLOCK_BYTES;
+    let rest = bytes[start..].iter().position(|byte| !is_plain(*byte));
+    rest.map_or(bytes.len(), |at| start + at)
+}
+
 /// What text consists of; most outputs consist of nothing else.
 fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')
+    // No short circuits, so that it can be done for many bytes at once.
+    (byte >= b' ') & (byte < DELETE) | (byte == b'\n') | (byte == b'\r') | (byte == b'\t')
 }
 
 /// Colours, moves within the line, and erasing in the line.

@@ -301,7 +301,7 @@ fn plain_length(bytes: &[u8]) -> usize {
 /// What text consists of; most outputs consist of nothing else.
 fn is_plain(byte: u8) -> bool {
     // No short circuits, so that it can be done for many bytes at once.
-    (byte >= b' ') & (byte < DELETE) | (byte == b'\n') | (byte == b'\r') | (byte == b'\t')
+    (b' '..DELETE).contains(&byte) | (byte == b'\n') | (byte == b'\r') | (byte == b'\t')
 }
 
 /// Colours, moves within the line, and erasing in the line.

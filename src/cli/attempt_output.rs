@@ -20,7 +20,12 @@ pub(crate) struct Shown {
     pub(crate) raw: bool,
     /// Only the last lines of what is there, and what comes after.
     pub(crate) tail: Option<usize>,
+    /// The last lines are looked for in no more than this many bytes, and it is said that there are others.
+    pub(crate) tail_bytes_max: Option<u64>,
 }
+
+/// Stands for what came before the last lines.
+const EARLIER_WORDS: &str = "… there is more before this; `wezterm-parallel log` shows all of it …\n";
 
 /// An output that is shown and may still grow.
 #[derive(Debug)]
@@ -28,6 +33,7 @@ pub(crate) struct AttemptOutput {
     file: OutputFile,
     view: View,
     tail: Option<usize>,
+    tail_bytes_max: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -53,7 +59,15 @@ impl AttemptOutput {
             file,
             view,
             tail: shown.tail,
+            tail_bytes_max: shown.tail_bytes_max,
         }))
+    }
+
+    /// From now on it fits a screen of this width.
+    pub(crate) fn set_width(&mut self, width: Option<usize>) {
+        if let View::Human(view) = &mut self.view {
+            view.set_width(width);
+        }
     }
 
     /// Passes on the next piece, if there is one by now.
@@ -103,16 +117,29 @@ impl AttemptOutput {
         Ok(())
     }
 
-    /// Lines count as they are shown, so a view of events has to begin at their beginning.
+    /// Lines count as they are shown, so a view of events begins at their beginning, or as far back as is allowed.
     fn begin_with_last_lines(&mut self, lines: usize, out: &mut impl Write) -> io::Result<bool> {
         let View::Human(view) = &mut self.view else {
-            self.file.seek_to_last_lines(lines)?;
+            self.file
+                .seek_to_last_lines(lines, self.tail_bytes_max.unwrap_or(u64::MAX))?;
+            if self.tail_bytes_max.is_some() && self.file.position() > 0 {
+                out.write_all(EARLIER_WORDS.as_bytes())?;
+            }
             return Ok(true);
         };
+        if let Some(bytes_max) = self.tail_bytes_max {
+            if self.file.seek_to_last_bytes(bytes_max)? {
+                view.begin_in_line();
+            }
+        }
+        let begin = self.file.position();
         let mut last = LastLines::new(lines);
         while let Some(piece) = self.file.next_piece()? {
             view.take_in(&piece);
             last.push(&view.take_text());
+        }
+        if self.tail_bytes_max.is_some() && (begin > 0 || last.have_dropped()) {
+            out.write_all(EARLIER_WORDS.as_bytes())?;
         }
         out.write_all(last.into_text().as_bytes())?;
         Ok(true)

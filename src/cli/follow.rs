@@ -54,6 +54,7 @@ impl FollowArgs {
         let shown = Shown {
             raw: self.raw,
             tail: self.tail,
+            ..Shown::default()
         };
         follow(context, &self.ids, shown)
     }

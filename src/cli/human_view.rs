@@ -37,6 +37,16 @@ impl HumanView {
         }
     }
 
+    /// From now on it fits a screen of this width.
+    pub(crate) fn set_width(&mut self, width: Option<usize>) {
+        self.renderer.set_width(width);
+    }
+
+    /// What comes next begins in the middle of a line, which cannot be shown.
+    pub(crate) fn begin_in_line(&mut self) {
+        self.lines.skip();
+    }
+
     /// Takes the next piece of the output.
     pub(crate) fn take_in(&mut self, piece: &Piece<'_>) {
         let Self {
@@ -91,6 +101,8 @@ pub(crate) struct LastLines {
     lines: VecDeque<String>,
     /// The last of them has no end yet.
     open: bool,
+    /// Some were not kept.
+    dropped: bool,
 }
 
 impl LastLines {
@@ -100,6 +112,7 @@ impl LastLines {
             most,
             lines: VecDeque::new(),
             open: false,
+            dropped: false,
         }
     }
 
@@ -116,8 +129,14 @@ impl LastLines {
             self.open = !part.ends_with('\n');
             if self.lines.len() > self.most {
                 self.lines.pop_front();
+                self.dropped = true;
             }
         }
+    }
+
+    /// Whether there were more lines than were kept.
+    pub(crate) fn have_dropped(&self) -> bool {
+        self.dropped
     }
 
     /// What was kept.

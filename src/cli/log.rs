@@ -50,6 +50,7 @@ impl LogArgs {
         let shown = Shown {
             raw: self.raw,
             tail: self.tail,
+            ..Shown::default()
         };
         if let Some(mut output) = AttemptOutput::open(attempt, shown)? {
             output.finish(attempt.outcome.is_some(), &mut screen::raw_stdout()?)?;
@@ -120,7 +121,7 @@ fn chosen_attempt(task: &TaskView, number: Option<u32>) -> Result<&AttemptView, 
 
 fn print(output: &mut OutputFile, tail: Option<usize>, out: &mut impl io::Write) -> io::Result<()> {
     if let Some(lines) = tail {
-        output.seek_to_last_lines(lines)?;
+        output.seek_to_last_lines(lines, u64::MAX)?;
     }
     output.copy_all(out)
 }

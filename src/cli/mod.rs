@@ -4,6 +4,7 @@
 //! is one connection, one line and one answer.
 
 mod answer;
+mod attach;
 mod attempt_output;
 mod batch;
 mod cancel;
@@ -120,6 +121,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Log(log::LogArgs),
     Follow(follow::FollowArgs),
+    Attach(attach::AttachArgs),
     Answer(answer::AnswerArgs),
     Cost(cost::CostArgs),
     Wait(wait::WaitArgs),
@@ -176,6 +178,7 @@ impl Command {
             Self::Explain(args) => args.run(context),
             Self::Log(args) => args.run(context),
             Self::Follow(args) => args.run(context),
+            Self::Attach(args) => args.run(context),
             Self::Answer(args) => args.run(context),
             Self::Cost(args) => args.run(context),
             Self::Wait(args) => args.run(context),

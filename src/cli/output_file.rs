@@ -105,11 +105,36 @@ impl OutputFile {
         out.flush()
     }
 
-    /// Moves to where the last `lines` lines begin, reading backwards from the end; never to
-    /// before a middle that was not kept.
-    pub(crate) fn seek_to_last_lines(&mut self, lines: usize) -> io::Result<()> {
+    /// Where the next piece begins.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Moves to this many bytes before the end, or to the start; never to before a middle that was
+    /// not kept. Whether that is in the middle of a line.
+    pub(crate) fn seek_to_last_bytes(&mut self, bytes: u64) -> io::Result<bool> {
         let end = self.file.seek(SeekFrom::End(0))?;
         let floor = self.last_data_start(end)?;
+        self.position = end.saturating_sub(bytes).max(floor);
+        if self.position == 0 {
+            return Ok(false);
+        }
+        let mut before = [0];
+        self.file.seek(SeekFrom::Start(self.position - 1))?;
+        self.file.read_exact(&mut before)?;
+        Ok(before[0] != b'\n')
+    }
+
+    /// Moves to where the last `lines` lines begin, reading backwards from the end; never to
+    /// before a middle that was not kept, nor further back than `bytes_max`.
+    pub(crate) fn seek_to_last_lines(&mut self, lines: usize, bytes_max: u64) -> io::Result<()> {
+        let end = self.file.seek(SeekFrom::End(0))?;
+        let floor = self.last_data_start(end)?.max(end.saturating_sub(bytes_max));
+        // A line takes a byte at least: there are no more of them than were asked for.
+        if end - floor <= lines as u64 {
+            self.position = floor;
+            return Ok(());
+        }
         self.position = end;
         let mut left = lines;
         while self.position > floor && left > 0 {
@@ -191,7 +216,7 @@ mod tests {
 
     fn last(content: &[u8], lines: usize) -> String {
         let (_folder, mut output) = file(content);
-        output.seek_to_last_lines(lines).unwrap();
+        output.seek_to_last_lines(lines, u64::MAX).unwrap();
         let mut shown = Vec::new();
         output.copy_all(&mut shown).unwrap();
         String::from_utf8(shown).unwrap()
@@ -215,6 +240,23 @@ mod tests {
         assert_eq!(last(&content, 1), "last\n");
         assert_eq!(last(&content, 2).len(), 200_000 + 1 + 5);
         assert_eq!(last(&content, 3).len(), content.len());
+    }
+
+    #[test]
+    fn the_last_lines_are_looked_for_within_bounds() {
+        let (_folder, mut output) = file(&vec![b'x'; 200_000]);
+        output.seek_to_last_lines(3, 1_000).unwrap();
+        assert_eq!(output.position(), 199_000);
+    }
+
+    #[test]
+    fn the_last_bytes_may_begin_in_a_line() {
+        let (_folder, mut output) = file(b"one\ntwo\n");
+        assert!(output.seek_to_last_bytes(3).unwrap());
+        assert!(!output.seek_to_last_bytes(4).unwrap());
+        assert_eq!(output.position(), 4);
+        assert!(!output.seek_to_last_bytes(99).unwrap());
+        assert_eq!(output.position(), 0);
     }
 
     #[test]
@@ -245,7 +287,7 @@ mod tests {
         writer.write_all_at(b"head\n", 0).unwrap();
         writer.write_all_at(b"tail 1\ntail 2\n", 8 << 20).unwrap();
         let mut output = OutputFile::open(&path).unwrap().unwrap();
-        output.seek_to_last_lines(10).unwrap();
+        output.seek_to_last_lines(10, u64::MAX).unwrap();
         let mut shown = Vec::new();
         output.copy_all(&mut shown).unwrap();
         assert_eq!(String::from_utf8(shown).unwrap(), "tail 1\ntail 2\n");

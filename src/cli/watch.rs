@@ -32,6 +32,7 @@ impl<'a> Watch<'a> {
         let few = ids.len() <= NAMED_IDS_MAX;
         let subscribe = Subscribe {
             ids: if few { ids.to_vec() } else { Vec::new() },
+            ..Subscribe::default()
         };
         let (status, events) = context.connect()?.subscribe(subscribe.clone())?;
         let mut watch = Self {
@@ -46,7 +47,7 @@ impl<'a> Watch<'a> {
 
     /// Watches every task that has not ended.
     pub(crate) fn start_unfinished(context: &'a Context) -> Result<Self, Failure> {
-        let subscribe = Subscribe { ids: Vec::new() };
+        let subscribe = Subscribe::default();
         let (status, events) = context.connect()?.subscribe(subscribe.clone())?;
         let unfinished = status.tasks.into_iter().filter(|task| !has_ended(task));
         Ok(Self {

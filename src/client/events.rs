@@ -1,5 +1,6 @@
 //! The events of a subscribed connection.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::error::unexpected;
@@ -34,6 +35,13 @@ impl Events {
             Some(other) => Err(unexpected(&other)),
             None => Ok(None),
         }
+    }
+}
+
+/// Readable when something has come: for whoever waits for other things as well.
+impl AsFd for Events {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lines.stream.as_fd()
     }
 }
 

@@ -238,6 +238,7 @@ fn events_come_with_and_without_waiting() {
     });
     let subscribe = Subscribe {
         ids: vec!["t1".to_owned()],
+        ..Subscribe::default()
     };
     let (status, mut events) = server.client().subscribe(subscribe).unwrap();
     assert_eq!(status, StatusAnswer::default());

@@ -4,6 +4,7 @@ use wezterm_parallel_scheduler::{Gate, Input, State, TaskKey, Tick};
 
 use super::accept::{Accepted, Acceptor, Checked};
 use super::batch::{journal_failed, Batch, Reply};
+use super::watchers::Scope;
 use super::{errors, Ending, Engine, SHUTDOWN_GATE};
 use crate::journal::Record;
 use crate::protocol::{
@@ -236,20 +237,33 @@ impl Engine {
         wanted: &Subscribe,
         events: tokio::sync::mpsc::Sender<Event>,
     ) -> Answer {
-        let filter = Filter {
-            ids: wanted.ids.clone(),
-            ..Filter::default()
-        };
-        match self
-            .status(now, &filter)
-            .and_then(|status| Ok((status, self.find_all(&wanted.ids)?)))
-        {
-            Ok((status, keys)) => {
-                self.watchers.add(events, keys);
-                status
+        match self.subscription(now, wanted) {
+            Ok((status, scope)) => {
+                self.watchers.add(events, scope);
+                Answer::Status(status)
             }
             Err(error) => Answer::Error(error),
         }
+    }
+
+    /// The tasks that a subscriber asks for as they stand, and which it will hear of.
+    fn subscription(&self, now: Tick, wanted: &Subscribe) -> Result<(StatusAnswer, Scope), ErrorAnswer> {
+        let mut keys = self.find_all(&wanted.ids)?;
+        let mut scope = Scope::new(wanted, keys.iter().copied());
+        let views = self.views();
+        let everything = !scope.is_by_slot() && keys.is_empty();
+        if scope.is_by_slot() {
+            let active = self.scheduler.active().map(|task| task.submission.key);
+            keys = keys
+                .iter()
+                .copied()
+                .chain(active.filter(|key| !keys.contains(key)))
+                .filter(|key| views.task(*key).is_some_and(|view| scope.has(*key, &view)))
+                .collect();
+        }
+        let tasks = views.filtered(&Filter::default(), (!everything).then_some(keys));
+        let summary = views.summary(now);
+        Ok((StatusAnswer { tasks, summary }, scope))
     }
 
     fn reserve(&mut self, count: u64, batch: &mut Batch) -> Answered {

@@ -295,13 +295,19 @@ pub struct Environment {
     pub variables: BTreeMap<String, String>,
 }
 
-/// Which tasks' events are wanted.
+/// Which tasks' events are wanted: all, or those that one of the fields names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Subscribe {
-    /// Only these tasks; empty means all.
+    /// These tasks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
+    /// The task that holds this slot, counted from 0, and then the next one; each until its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u32>,
+    /// The tasks of this workspace that hold a slot; each until its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
 }
 
 /// How the daemon shall end.

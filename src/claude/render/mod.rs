@@ -93,6 +93,11 @@ impl Renderer {
         self
     }
 
+    /// From now on lines are cut to this width of the screen.
+    pub fn set_width(&mut self, width: Option<usize>) {
+        self.page.columns = width.unwrap_or(COLUMNS);
+    }
+
     /// Appends what the line, without its newline, has to show.
     pub fn line(&mut self, line: &[u8], out: &mut String) {
         let line = &*wire::readable(line);

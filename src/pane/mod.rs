@@ -1,0 +1,16 @@
+//! What a pane shows of the workers, and what may reach its terminal.
+//!
+//! Nothing in here prints, and nothing in here knows the daemon: bytes in, bytes out, and the
+//! ways to hear of a file that grows, of keys, and of a terminal that changes.
+
+mod escape_filter;
+mod growth;
+mod keys;
+mod signals;
+mod terminal_words;
+
+pub use escape_filter::EscapeFilter;
+pub use growth::Growth;
+pub use keys::{Key, Keys};
+pub use signals::Signals;
+pub use terminal_words::{Attention, TabState, TabWords};

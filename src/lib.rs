@@ -14,6 +14,7 @@ pub mod executor;
 pub mod journal;
 pub mod listener;
 pub mod logging;
+pub mod pane;
 mod platform;
 pub mod protocol;
 pub mod worker;

@@ -1,0 +1,3 @@
+//! Panes of the terminal: where workers are seen.
+
+pub mod wezterm;

@@ -10,6 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
+
 use super::WeztermError;
 
 /// A running server.
@@ -75,7 +78,7 @@ impl Surroundings {
         let own = self.socket.iter().cloned();
         let others = self.runtime_folders.iter().flat_map(|folder| sockets_in(folder));
         own.chain(others)
-            .find_map(|socket| connect(&socket))
+            .find_map(|socket| connect(&socket).ok())
             .ok_or(WeztermError::NotRunning)
     }
 
@@ -101,10 +104,14 @@ impl Surroundings {
     }
 }
 
-/// Whether this very server still runs, and not another one at the same socket.
+/// Whether this very server still runs, and not another one at the same socket. One that is too busy to
+/// tell counts as alive.
 #[must_use]
 pub fn is_alive(server: &Server) -> bool {
-    connect(&server.socket).as_ref() == Some(server)
+    match connect(&server.socket) {
+        Ok(found) => found == *server,
+        Err(error) => error == Errno::AGAIN,
+    }
 }
 
 /// Sockets that a server may listen on: of GUIs, the newest first, then of the mux server.
@@ -122,11 +129,16 @@ fn sockets_in(folder: &Path) -> Vec<PathBuf> {
     of_guis.chain([folder.join("sock")]).collect()
 }
 
-fn connect(socket: &Path) -> Option<Server> {
-    let stream = UnixStream::connect(socket).ok()?;
-    Some(Server {
+/// Never waits: a server that hangs, with a queue full of others who wait for it, is `AGAIN`.
+fn connect(socket: &Path) -> Result<Server, Errno> {
+    let address = SocketAddrUnix::new(socket)?;
+    let stream = net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&stream, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&stream, true)?;
+    net::connect(&stream, &address)?;
+    Ok(Server {
         socket: socket.to_owned(),
-        pid: pid_behind(&stream, socket),
+        pid: pid_behind(&UnixStream::from(stream), socket),
     })
 }
 
@@ -201,6 +213,24 @@ mod tests {
         }));
         drop(listener);
         assert!(!is_alive(&server));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_server_that_hangs_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("sock");
+        let listener = net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        net::bind(&listener, &SocketAddrUnix::new(&socket).unwrap()).unwrap();
+        net::listen(&listener, 0).unwrap();
+        let server = Server {
+            socket: socket.clone(),
+            pid: 1,
+        };
+        // Even one that has gone away again fills the queue until it is accepted.
+        while connect(&socket).is_ok() {}
+        assert_eq!(connect(&socket), Err(Errno::AGAIN));
+        assert!(is_alive(&server));
     }
 
     #[test]

@@ -339,6 +339,7 @@ fn assign_splits_a_shell_and_replaces_a_viewer() {
         "pane 11 shows slot 1\n"
     );
     assert_eq!(screen.listed(), ["slot 1@11"]);
+    assert_eq!(screen.focus(), ("1".into(), vec!["1".into(), "2".into()]));
     // The slot elsewhere: its old viewer goes.
     assert_eq!(
         screen.ok(&["panes", "assign", "1", "current"]),

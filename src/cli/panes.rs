@@ -10,7 +10,7 @@ use super::exit::{Exit, Failure};
 use super::screen;
 use super::text::{Cell, Table};
 use super::viewer_panes::{open_pane, wezterm_at, Desk, PaneTarget};
-use crate::pane::wezterm::{Assignment, Assignments, Layout, PaneInfo, Place, Shown};
+use crate::pane::wezterm::{Assignment, Assignments, Layout, PaneInfo, Place, Server, Shown};
 use crate::protocol::{Answer, Filter, Message};
 
 /// More viewers than this fit no screen.
@@ -211,24 +211,30 @@ struct Listed<'a> {
     workspace: &'a str,
 }
 
+impl<'a> Listed<'a> {
+    fn new(assignment: &'a Assignment, open: &'a [(Server, PaneInfo)]) -> Option<Self> {
+        let server = assignment.server();
+        let is_it = |(at, info): &&(Server, PaneInfo)| *at == server && info.pane_id == assignment.pane;
+        let (_, info) = open.iter().find(is_it)?;
+        Some(Self {
+            assignment,
+            tab: info.tab_id,
+            window: info.window_id,
+            workspace: &info.workspace,
+        })
+    }
+}
+
 impl ListArgs {
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let mut book = Assignments::open(&context.paths()?.data)?;
         let open = forget_closed(&mut book)?;
         book.save()?;
-        let mut listed: Vec<Listed<'_>> = Vec::new();
-        for (assignment, info) in book.panes().iter().filter_map(|known| {
-            let found = |(server, _): &&(_, PaneInfo)| *server == known.server();
-            let mut there = open.iter().filter(found).map(|(_, info)| info);
-            Some((known, there.find(|info| info.pane_id == known.pane)?))
-        }) {
-            listed.push(Listed {
-                assignment,
-                tab: info.tab_id,
-                window: info.window_id,
-                workspace: &info.workspace,
-            });
-        }
+        let mut listed: Vec<Listed<'_>> = book
+            .panes()
+            .iter()
+            .filter_map(|known| Listed::new(known, &open))
+            .collect();
         listed.sort_by_key(|line| match &line.assignment.shown {
             Shown::Slot(slot) => (0, *slot, line.assignment.pane),
             Shown::Task(_) => (1, 0, line.assignment.pane),
@@ -243,7 +249,7 @@ impl ListArgs {
 }
 
 /// Forgets the panes that are no more: all that the servers of the others have.
-fn forget_closed(book: &mut Assignments) -> Result<Vec<(crate::pane::wezterm::Server, PaneInfo)>, Failure> {
+fn forget_closed(book: &mut Assignments) -> Result<Vec<(Server, PaneInfo)>, Failure> {
     book.drop_dead_servers();
     let mut open = Vec::new();
     for server in book.servers() {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::client::ClientError;
 use crate::config::ConfigError;
+use crate::pane::wezterm::WeztermError;
 use crate::protocol::{ErrorAnswer, ErrorCode};
 
 /// What to do about a daemon that knows less than this program.
@@ -22,7 +23,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// No daemon answers.
     NoDaemon = 3,
-    /// The daemon refused.
+    /// The daemon or WezTerm refused.
     Refused = 4,
     /// A bug, or a machine that does not do its part.
     Bug = 70,
@@ -143,6 +144,18 @@ impl From<ClientError> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::usage(error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<WeztermError> for Failure {
+    fn from(error: WeztermError) -> Self {
+        // It quotes what WezTerm said, which may name titles and paths of others.
+        let message = super::text::visible(&error.to_string());
+        let failure = match &error {
+            WeztermError::File { .. } | WeztermError::Version { .. } => Self::usage(message),
+            _ => Self::refused(message),
+        };
+        failure.hint(error.hint())
     }
 }
 

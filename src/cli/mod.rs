@@ -31,6 +31,7 @@ mod line_splitter;
 mod log;
 mod man;
 mod output_file;
+mod panes;
 mod pause;
 mod prefix;
 mod question_text;
@@ -44,6 +45,7 @@ mod status;
 mod task_text;
 mod text;
 mod value;
+mod viewer_panes;
 mod wait;
 mod watch;
 
@@ -133,6 +135,7 @@ enum Command {
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
     Clean(clean::CleanArgs),
+    Panes(panes::PanesArgs),
     Daemon(daemon::DaemonArgs),
     Shutdown(shutdown::ShutdownArgs),
     Service(service::ServiceArgs),
@@ -190,6 +193,7 @@ impl Command {
             Self::Pause(args) => args.run(context),
             Self::Resume(args) => args.run(context),
             Self::Clean(args) => args.run(context),
+            Self::Panes(args) => args.run(context),
             Self::Daemon(args) => args.run(context),
             Self::Shutdown(args) => args.run(context),
             Self::Service(args) => args.run(context),
@@ -281,6 +285,14 @@ mod tests {
             "pause 7 --workspace api",
             "cancel",
             "queue --no-such-option x",
+            "queue --pane here x",
+            "panes",
+            "panes open --slots 0",
+            "panes open --layout spiral",
+            "panes open --here --new-tab",
+            "panes open --restore --slots 2",
+            "panes assign 1",
+            "panes assign 1 new",
             "no-such-command",
         ] {
             let error = parse(line).expect_err(line);

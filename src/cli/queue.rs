@@ -9,6 +9,7 @@ use super::claude_options::ClaudeArgs;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::value::{self, EnvSetting};
+use super::viewer_panes::{self, PaneTarget};
 use super::{follow, screen, wait};
 use crate::protocol::{Answer, Message, TaskQueue};
 
@@ -94,6 +95,9 @@ pub(crate) struct QueueArgs {
     /// Start it only when it is released
     #[arg(long)]
     hold: bool,
+    /// Show it in a pane of WezTerm: current, new (a new tab) or a pane's number
+    #[arg(long, value_name = "PANE", value_parser = viewer_panes::pane_target)]
+    pane: Option<PaneTarget>,
     /// Wait until it ends; exit 1 if it did not succeed
     #[arg(long)]
     wait: bool,
@@ -106,7 +110,7 @@ pub(crate) struct QueueArgs {
 
 impl QueueArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let (wait, follow) = (self.wait, self.follow);
+        let (wait, follow, pane) = (self.wait, self.follow, self.pane);
         let message = Message::TaskQueue(Box::new(self.into_task()?));
         let id = match context.ask(&message)? {
             Answer::StatusUpdate(update) => update.process_id,
@@ -115,9 +119,15 @@ impl QueueArgs {
         if follow {
             // Stdout belongs to the task's own output.
             screen::note(&format!("queued task {id}"));
+        } else {
+            screen::print_line(&id)?;
+        }
+        if let Some(pane) = pane {
+            viewer_panes::show_queued_task(context, &id, pane);
+        }
+        if follow {
             return follow::follow(context, &[id], Shown::default());
         }
-        screen::print_line(&id)?;
         if wait {
             return wait::wait_for(context, &[id]);
         }

@@ -1,4 +1,5 @@
-//! What a pane shows of the workers, and what may reach its terminal.
+//! Panes of the terminal, where workers are seen: what a pane shows and what may reach its terminal,
+//! and how WezTerm is asked for panes ([`wezterm`]).
 //!
 //! Nothing in here prints, and nothing in here knows the daemon: bytes in, bytes out, and the
 //! ways to hear of a file that grows, of keys, and of a terminal that changes.
@@ -8,6 +9,7 @@ mod growth;
 mod keys;
 mod signals;
 mod terminal_words;
+pub mod wezterm;
 
 pub use escape_filter::EscapeFilter;
 pub use growth::Growth;

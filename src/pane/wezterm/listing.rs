@@ -1,0 +1,149 @@
+//! Reads what `wezterm cli list` and `list-clients` print as JSON. Pure: text in, values out.
+
+use serde::Deserialize;
+
+use super::WeztermError;
+
+/// One pane of a server. Fields that are not needed are not read: they differ between versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct PaneInfo {
+    /// The window that holds its tab.
+    pub window_id: u64,
+    /// The tab that holds it.
+    pub tab_id: u64,
+    /// Its number, unique as long as the server lives.
+    pub pane_id: u64,
+    /// The workspace of the window.
+    #[serde(default)]
+    pub workspace: String,
+    /// It is the active one of its tab.
+    #[serde(default)]
+    pub is_active: bool,
+}
+
+/// One client of a server, mostly a GUI.
+#[derive(Deserialize)]
+struct ClientInfo {
+    #[serde(default)]
+    idle_time: Idle,
+    #[serde(default)]
+    focused_pane_id: Option<u64>,
+}
+
+/// The order of the fields is the order of comparison.
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Idle {
+    secs: u64,
+    nanos: u32,
+}
+
+/// The panes in the answer to `list --format json`.
+///
+/// # Errors
+/// If the text is something else.
+pub fn parse_panes(text: &str) -> Result<Vec<PaneInfo>, WeztermError> {
+    serde_json::from_str(text).map_err(|error| unexpected("list", &error))
+}
+
+/// The pane that has the focus, by the answer to `list-clients --format json`: the one of the client
+/// that was used last, as WezTerm itself decides it. `None` if nobody looks.
+///
+/// # Errors
+/// If the text is something else.
+pub fn focused_pane(text: &str) -> Result<Option<u64>, WeztermError> {
+    let mut clients: Vec<ClientInfo> =
+        serde_json::from_str(text).map_err(|error| unexpected("list-clients", &error))?;
+    clients.retain(|client| client.focused_pane_id.is_some());
+    clients.sort_by(|one, other| one.idle_time.cmp(&other.idle_time));
+    Ok(clients.first().and_then(|client| client.focused_pane_id))
+}
+
+/// The number of the new pane, as `spawn` and `split-pane` print it.
+pub(super) fn parse_pane_id(call: &str, text: &str) -> Result<u64, WeztermError> {
+    text.trim().parse().map_err(|_| WeztermError::Unexpected {
+        call: call.to_owned(),
+        detail: format!(
+            "`{}` is no pane",
+            text.trim().chars().take(40).collect::<String>()
+        ),
+    })
+}
+
+/// The one line of what a call said on stderr that tells why it failed, without the marks of a log.
+pub(super) fn reason(stderr: &str) -> String {
+    let line = stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let line = line.unwrap_or("it does not say why");
+    let line = match line.split_once(" > ") {
+        Some((mark, text)) if mark.contains("ERROR") => text,
+        _ => line,
+    };
+    line.trim_end_matches("; terminating").chars().take(200).collect()
+}
+
+fn unexpected(call: &str, error: &serde_json::Error) -> WeztermError {
+    WeztermError::Unexpected {
+        call: call.to_owned(),
+        detail: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTING: &str = r#"[
+      {"window_id":0,"tab_id":2,"pane_id":7,"workspace":"default","size":{"rows":24,"cols":80,
+       "pixel_width":640,"pixel_height":384,"dpi":0},"title":"sh","cwd":"file://host/home/me/",
+       "cursor_x":2,"cursor_y":0,"cursor_shape":"Default","cursor_visibility":"Visible","left_col":0,
+       "top_row":0,"tab_title":"","window_title":"sh","is_active":true,"is_zoomed":false,
+       "tty_name":"/dev/pts/3"},
+      {"window_id":1,"tab_id":3,"pane_id":9,"workspace":"api","size":{"rows":1,"cols":1}}
+    ]"#;
+
+    #[test]
+    fn a_listing_is_read_with_and_without_newer_fields() {
+        let panes = parse_panes(LISTING).unwrap();
+        let ids: Vec<_> = panes
+            .iter()
+            .map(|pane| (pane.window_id, pane.tab_id, pane.pane_id))
+            .collect();
+        assert_eq!(ids, [(0, 2, 7), (1, 3, 9)]);
+        assert_eq!((panes[0].is_active, panes[1].is_active), (true, false));
+        assert_eq!(panes[1].workspace, "api");
+        assert_eq!(parse_panes("[]").unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_no_listing_is_an_error() {
+        for text in ["", "{}", "WINID TABID PANEID", r#"[{"pane_id":"x"}]"#] {
+            assert!(
+                matches!(parse_panes(text), Err(WeztermError::Unexpected { .. })),
+                "{text}"
+            );
+        }
+        assert!(parse_pane_id("spawn", "Error\n").is_err());
+        assert!(parse_pane_id("spawn", "-1\n").is_err());
+        assert_eq!(parse_pane_id("spawn", "12\n").unwrap(), 12);
+    }
+
+    #[test]
+    fn the_client_used_last_has_the_focus() {
+        let client = |secs: u64, pane: &str| {
+            format!(r#"{{"pid":1,"idle_time":{{"secs":{secs},"nanos":5}},"focused_pane_id":{pane}}}"#)
+        };
+        let text = format!("[{},{},{}]", client(9, "1"), client(3, "2"), client(0, "null"));
+        assert_eq!(focused_pane(&text).unwrap(), Some(2));
+        assert_eq!(focused_pane("[]").unwrap(), None);
+        assert!(focused_pane("none").is_err());
+    }
+
+    #[test]
+    fn the_reason_is_the_last_line_without_its_marks() {
+        let log =
+            "09:12:33.120  WARN  config > old\n09:12:33.167  ERROR  wezterm > pane 9 invalid; terminating\n";
+        assert_eq!(reason(log), "pane 9 invalid");
+        assert_eq!(reason("a > b\n\n"), "a > b");
+        assert_eq!(reason("\n"), "it does not say why");
+        assert_eq!(reason(&"x".repeat(999)).len(), 200);
+    }
+}

@@ -1,0 +1,21 @@
+//! WezTerm from outside: the only place that finds its servers and runs `wezterm cli`.
+//!
+//! What a pane shows is the output of a program of our own in that pane. Nothing is ever typed into a
+//! pane, and the focus goes back to where it was. What can be decided without a process (reading a
+//! listing, choosing a layout) is apart from the calls.
+
+mod assignments;
+mod call;
+mod error;
+mod layout;
+mod listing;
+mod server;
+mod viewers;
+
+pub use assignments::{Assignment, Assignments, Remembered, Shown};
+pub use call::Wezterm;
+pub use error::WeztermError;
+pub use layout::{plan, Layout, Side, Split};
+pub use listing::{focused_pane, parse_panes, PaneInfo};
+pub use server::{is_alive, Server, Surroundings};
+pub use viewers::{Place, Viewers};

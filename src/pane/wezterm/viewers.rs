@@ -1,0 +1,220 @@
+//! Puts viewers into panes: several in a layout, one beside a pane, one in place of another.
+//!
+//! `spawn` and `split-pane` take the focus, so each of these looks first who has it, and gives it back.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::{plan, Layout, PaneInfo, Side, Wezterm, WeztermError};
+
+/// What a split gives to the new pane.
+const HALF: u8 = 50;
+
+/// Where several viewers go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Into a tab of their own.
+    NewTab,
+    /// Into a window of their own.
+    NewWindow,
+    /// Beside the current pane.
+    Here,
+}
+
+/// The panes of one server as they were when they were looked at, and what can be done with them.
+pub struct Viewers<'a> {
+    wezterm: &'a Wezterm,
+    cwd: PathBuf,
+    panes: Vec<PaneInfo>,
+    focused: Option<u64>,
+    current: Option<u64>,
+}
+
+impl<'a> Viewers<'a> {
+    /// Looks at the panes. `caller` is the pane that this is called from, if it is one of this server's;
+    /// viewers run in `cwd`.
+    ///
+    /// # Errors
+    /// If WezTerm does not answer.
+    pub fn look(wezterm: &'a Wezterm, caller: Option<u64>, cwd: PathBuf) -> Result<Self, WeztermError> {
+        let panes = wezterm.panes()?;
+        let is_open = |id: &u64| panes.iter().any(|pane| pane.pane_id == *id);
+        let caller = caller.filter(is_open);
+        // Without a client nobody looks, and the caller's pane is the best guess for who will.
+        let focused = wezterm.focused_pane()?.filter(is_open).or(caller);
+        let current = caller.or(focused);
+        Ok(Self {
+            wezterm,
+            cwd,
+            panes,
+            focused,
+            current,
+        })
+    }
+
+    /// All panes of the server.
+    #[must_use]
+    pub fn panes(&self) -> &[PaneInfo] {
+        &self.panes
+    }
+
+    /// The pane that this is called from, else the one that has the focus.
+    ///
+    /// # Errors
+    /// If there is neither.
+    pub fn current(&self) -> Result<u64, WeztermError> {
+        self.current.ok_or(WeztermError::NoCurrentPane)
+    }
+
+    /// Starts a program for each of `argvs`: their panes, in the same order. If one cannot be started,
+    /// those before it are closed again.
+    ///
+    /// # Errors
+    /// If WezTerm does not do it.
+    pub fn open(
+        &self,
+        place: Place,
+        layout: Layout,
+        argvs: &[Vec<OsString>],
+    ) -> Result<Vec<u64>, WeztermError> {
+        let mut made = Vec::new();
+        let built = self.build(place, layout, argvs, &mut made);
+        if built.is_err() {
+            for (_, pane) in &made {
+                // A server that hangs would keep us for as long again with each of them.
+                if matches!(self.wezterm.kill(*pane), Err(WeztermError::Timeout { .. })) {
+                    break;
+                }
+            }
+        }
+        let split = self.current.filter(|_| place == Place::Here);
+        self.give_focus_back(split);
+        built?;
+        made.sort_unstable();
+        Ok(made.into_iter().map(|(_, pane)| pane).collect())
+    }
+
+    /// Starts a program in a new tab: its pane.
+    ///
+    /// # Errors
+    /// If WezTerm does not do it.
+    pub fn new_tab(&self, argv: &[OsString]) -> Result<u64, WeztermError> {
+        let made = self.first(Place::NewTab, argv);
+        self.give_focus_back(None);
+        made
+    }
+
+    /// Starts a program beside a pane: its pane.
+    ///
+    /// # Errors
+    /// If there is no such pane, or WezTerm does not do it.
+    pub fn beside(&self, pane: u64, argv: &[OsString]) -> Result<u64, WeztermError> {
+        self.info(pane)?;
+        let made = self.wezterm.split(pane, Side::Right, HALF, &self.cwd, argv);
+        self.give_focus_back(Some(pane));
+        made
+    }
+
+    /// Starts a program in place of a viewer, whose pane is closed: the pane that has its room now.
+    ///
+    /// # Errors
+    /// If there is no such pane, or WezTerm does not do it.
+    pub fn instead_of(&self, viewer: u64, argv: &[OsString]) -> Result<u64, WeztermError> {
+        let info = self.info(viewer)?;
+        let made = self.wezterm.split(viewer, Side::Right, HALF, &self.cwd, argv)?;
+        if let Err(error) = self.wezterm.kill(viewer) {
+            // As it was before, as far as that can be had.
+            let _ = self.wezterm.kill(made);
+            self.give_focus_back(Some(viewer));
+            return Err(error);
+        }
+        // The new one has the focus in its tab, which is right if the old one had it.
+        if !info.is_active {
+            self.give_focus_back(Some(viewer));
+        } else if self.focused != Some(viewer) {
+            self.give_focus_back(None);
+        }
+        Ok(made)
+    }
+
+    fn info(&self, pane: u64) -> Result<&PaneInfo, WeztermError> {
+        let found = self.panes.iter().find(|info| info.pane_id == pane);
+        found.ok_or(WeztermError::NoPane { pane })
+    }
+
+    /// Makes the first pane, and then the others in the order of the plan.
+    fn build(
+        &self,
+        place: Place,
+        layout: Layout,
+        argvs: &[Vec<OsString>],
+        made: &mut Vec<(usize, u64)>,
+    ) -> Result<(), WeztermError> {
+        let Some((first_argv, others)) = argvs.split_first() else {
+            return Ok(());
+        };
+        let first = self.first(place, first_argv)?;
+        made.push((0, first));
+        if layout == Layout::Tabs {
+            let window = self.window_of_new(first, others)?;
+            for (place, argv) in others.iter().enumerate() {
+                made.push((place + 1, self.wezterm.new_tab(window, &self.cwd, argv)?));
+            }
+        }
+        for split in plan(layout, argvs.len()) {
+            let from = made.iter().find(|(place, _)| *place == split.from);
+            let (_, from) = *from.expect("a plan splits what it has made");
+            let argv = &argvs[split.to];
+            let pane = self
+                .wezterm
+                .split(from, split.side, split.percent, &self.cwd, argv)?;
+            made.push((split.to, pane));
+        }
+        Ok(())
+    }
+
+    fn first(&self, place: Place, argv: &[OsString]) -> Result<u64, WeztermError> {
+        let near = match self.current {
+            Some(current) => Some(self.info(current)?),
+            None => self.panes.first(),
+        };
+        match (place, near) {
+            (Place::Here, _) => self
+                .wezterm
+                .split(self.current()?, Side::Right, HALF, &self.cwd, argv),
+            (Place::NewTab, Some(near)) => self.wezterm.new_tab(near.window_id, &self.cwd, argv),
+            (Place::NewWindow, Some(near)) => self.wezterm.new_window(&near.workspace, &self.cwd, argv),
+            // A server without a window.
+            (Place::NewTab | Place::NewWindow, None) => self.wezterm.new_window("", &self.cwd, argv),
+        }
+    }
+
+    /// The window that a new pane has come into; not asked for if nothing follows it.
+    fn window_of_new(&self, pane: u64, others: &[Vec<OsString>]) -> Result<u64, WeztermError> {
+        if others.is_empty() {
+            return Ok(0);
+        }
+        let panes = self.wezterm.panes()?;
+        let found = panes.iter().find(|info| info.pane_id == pane);
+        found
+            .map(|info| info.window_id)
+            .ok_or(WeztermError::NoPane { pane })
+    }
+
+    /// First within the tab whose pane was split, then to the pane that a person looks at.
+    fn give_focus_back(&self, split: Option<u64>) {
+        let tab = split
+            .and_then(|pane| self.info(pane).ok())
+            .map(|info| info.tab_id);
+        let active = |info: &&PaneInfo| Some(info.tab_id) == tab && info.is_active;
+        let active = self.panes.iter().find(active).map(|info| info.pane_id);
+        for pane in active
+            .filter(|pane| Some(*pane) != self.focused)
+            .into_iter()
+            .chain(self.focused)
+        {
+            // What was asked for is done; a focus in the wrong place is no reason to call it failed.
+            let _ = self.wezterm.activate(pane);
+        }
+    }
+}

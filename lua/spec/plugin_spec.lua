@@ -121,7 +121,7 @@ describe('plugin', function()
 
   describe('queueing', function()
     local function type_in(name, line, pane)
-      record.press(parallel.actions[name], window, pane or stub.pane { folder = '/work/api' }, line)
+      record.press(parallel.actions[name], window, pane or stub.pane { folder = '/home/me/api' }, line)
     end
 
     it('hands over what was typed, whatever it is', function()
@@ -133,7 +133,7 @@ describe('plugin', function()
       assert.are.same({
         '/bin/wp',
         'queue',
-        '--cwd=/work/api',
+        '--cwd=/home/me/api',
         '--priority=high',
         '--env=PATH=/opt/bin',
         '--prompt=--fix "it"; $(x)',

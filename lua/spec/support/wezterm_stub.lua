@@ -268,7 +268,7 @@ function M.pane(given)
       if given.no_folder then
         return nil
       end
-      return { scheme = given.scheme or 'file', host = given.host, file_path = given.folder or '/work' }
+      return { scheme = given.scheme or 'file', host = given.host, file_path = given.folder or '/home/me' }
     end,
   })
 end

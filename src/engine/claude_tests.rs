@@ -9,16 +9,16 @@ use super::tests::{code, config, ids, Stage};
 use super::*;
 use crate::executor::{Exit, FakeHandle, Found, Launch, StopCause};
 use crate::protocol::{
-    Answer, AnswerQuestion, ClaudeOptions, CostQuery, ErrorCode, ExplanationView, Ids, Message, OneTask,
-    Permissions, Retry, TaskQueue,
+    Answer, AnswerQuestion, ClaudeOptions, ErrorCode, ExplanationView, Message, OneTask, Permissions,
+    TaskQueue,
 };
 
 /// Long enough for a loaded machine; a test that hits it has failed.
-const DEADLINE: Duration = Duration::from_secs(30);
-const ASKED: &str = "question_open";
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const ASKED: &str = "question_open";
 
 /// Claude profiles as quick as tests want them; the CLI itself is never run.
-fn quick() -> Config {
+pub(super) fn quick() -> Config {
     let mut config = config("2");
     config.quota.jitter = Duration::ZERO;
     config.quota.ramp_step = Duration::ZERO;
@@ -30,12 +30,12 @@ fn quick() -> Config {
 }
 
 /// The profile `claude` of a config.
-fn claude_of(config: &mut Config) -> &mut crate::config::WorkerConfig {
+pub(super) fn claude_of(config: &mut Config) -> &mut crate::config::WorkerConfig {
     config.workers.get_mut("claude").expect("the profile")
 }
 
 /// Trouble is waited out for longer than a test lasts.
-fn slow() -> Config {
+pub(super) fn slow() -> Config {
     let mut config = quick();
     let claude = claude_of(&mut config);
     claude.retry_delay = Some(Duration::from_secs(60));
@@ -43,15 +43,15 @@ fn slow() -> Config {
     config
 }
 
-fn stage_with(config: Config) -> Stage {
+pub(super) fn stage_with(config: Config) -> Stage {
     Stage::open_with(tempfile::tempdir().expect("a folder"), config, |_| {})
 }
 
-fn stage() -> Stage {
+pub(super) fn stage() -> Stage {
     stage_with(quick())
 }
 
-fn prompt(text: &str, claude: Option<ClaudeOptions>) -> Message {
+pub(super) fn prompt(text: &str, claude: Option<ClaudeOptions>) -> Message {
     Message::TaskQueue(Box::new(TaskQueue {
         command: Some(text.to_owned()),
         worker: Some("claude".to_owned()),
@@ -61,7 +61,7 @@ fn prompt(text: &str, claude: Option<ClaudeOptions>) -> Message {
     }))
 }
 
-fn shell() -> Message {
+pub(super) fn shell() -> Message {
     Message::TaskQueue(Box::new(TaskQueue {
         command: Some("true".to_owned()),
         cwd: Some("/".to_owned()),
@@ -69,14 +69,14 @@ fn shell() -> Message {
     }))
 }
 
-fn fixture(name: &str) -> String {
+pub(super) fn fixture(name: &str) -> String {
     let root = env!("CARGO_MANIFEST_DIR");
     std::fs::read_to_string(format!("{root}/tests/fixtures/claude/2.1.330/{name}.jsonl")).expect("a fixture")
 }
 
 impl Stage {
     /// Queues a task: its number.
-    fn queue(&mut self, message: Message) -> u64 {
+    pub(super) fn queue(&mut self, message: Message) -> u64 {
         match self.ask_one(message) {
             Answer::StatusUpdate(update) => update.process_id.parse().expect("a number"),
             other => panic!("{other:?}"),
@@ -84,14 +84,14 @@ impl Stage {
     }
 
     /// The one launch since the last call.
-    fn launch(&mut self) -> Launch {
+    pub(super) fn launch(&mut self) -> Launch {
         let mut launches = self.handle.take_launches();
         assert_eq!(launches.len(), 1, "{launches:?}");
         launches.remove(0)
     }
 
     /// The worker prints this.
-    fn print(&self, launch: &Launch, text: &str) {
+    pub(super) fn print(&self, launch: &Launch, text: &str) {
         std::fs::create_dir_all(&launch.folder).expect("the attempt's folder");
         let output = std::fs::OpenOptions::new()
             .create(true)
@@ -101,7 +101,7 @@ impl Stage {
     }
 
     /// The worker prints this and ends.
-    fn finish(&mut self, launch: &Launch, text: &str, exit_code: i32) {
+    pub(super) fn finish(&mut self, launch: &Launch, text: &str, exit_code: i32) {
         self.print(launch, text);
         self.handle.end_with_code(launch.id, exit_code);
         self.until("the judgement", |stage| {
@@ -115,7 +115,7 @@ impl Stage {
     }
 
     /// Plays rounds as they come until the condition holds.
-    fn until<T>(&mut self, what: &str, condition: impl Fn(&Self) -> Option<T>) -> T {
+    pub(super) fn until<T>(&mut self, what: &str, condition: impl Fn(&Self) -> Option<T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build();
@@ -131,13 +131,13 @@ impl Stage {
         }
     }
 
-    fn until_state(&mut self, key: u64, state: State) {
+    pub(super) fn until_state(&mut self, key: u64, state: State) {
         self.until(state.name(), |stage| {
             (stage.engine.scheduler.state(TaskKey(key)) == Some(state)).then_some(())
         });
     }
 
-    fn until_launch(&mut self) -> Launch {
+    pub(super) fn until_launch(&mut self) -> Launch {
         let launches = self.until("a launch", |stage| {
             Some(stage.handle.take_launches()).filter(|launches| !launches.is_empty())
         });
@@ -145,7 +145,7 @@ impl Stage {
         launches.into_iter().next().expect("one")
     }
 
-    fn gates(&mut self, key: u64) -> Vec<(String, String)> {
+    pub(super) fn gates(&mut self, key: u64) -> Vec<(String, String)> {
         let explained = self.ask_one(Message::Explain(OneTask { id: key.to_string() }));
         let Answer::Explanation(ExplanationView { gates, .. }) = explained else {
             panic!("{explained:?}");
@@ -154,20 +154,20 @@ impl Stage {
     }
 
     /// Stops the engine and starts another one on the same journal.
-    fn restart(self, config: Config, found: impl Fn(&FakeHandle)) -> Self {
+    pub(super) fn restart(self, config: Config, found: impl Fn(&FakeHandle)) -> Self {
         let Self { engine, folder, .. } = self;
         drop(engine);
         Self::open_with(folder, config, found)
     }
 }
 
-fn argument<'a>(launch: &'a Launch, flag: &str) -> Option<&'a str> {
+pub(super) fn argument<'a>(launch: &'a Launch, flag: &str) -> Option<&'a str> {
     let at = launch.argv.iter().position(|argument| argument == flag)?;
     launch.argv.get(at + 1).map(String::as_str)
 }
 
 /// The fixture of a reached limit, with a reset of our own.
-fn limited(resets_in_s: u64) -> String {
+pub(super) fn limited(resets_in_s: u64) -> String {
     let reset = jiff::Timestamp::now().as_second().cast_unsigned() + resets_in_s;
     let patched = fixture("usage_limit_after_tool")
         .lines()
@@ -180,158 +180,6 @@ fn limited(resets_in_s: u64) -> String {
         })
         .collect();
     patched
-}
-
-#[test]
-fn the_session_is_chosen_and_journaled_before_the_start_and_told_in_the_arguments() {
-    let mut stage = stage();
-    let options = ClaudeOptions {
-        model: Some("opus".to_owned()),
-        allowed_tools: Some(vec!["Bash(git *)".to_owned(), "Edit".to_owned()]),
-        max_turns: Some(3),
-        max_budget_usd: Some(0.5),
-        ..ClaudeOptions::default()
-    };
-    let key = stage.queue(prompt("-fix it", Some(options)));
-    let launch = stage.launch();
-    let session = argument(&launch, "--session-id").expect("a session").to_owned();
-    assert_eq!(
-        stage.task(&key.to_string()).attempts[0].session_id,
-        Some(session.clone())
-    );
-    assert_eq!(launch.stdin.as_deref(), Some("-fix it"));
-    assert!(!launch.argv.iter().any(|argument| argument.contains("fix it")));
-    for wanted in [
-        "--model=opus",
-        "--allowed-tools=Bash(git *)",
-        "--allowed-tools=Edit",
-        "--max-turns=3",
-        "--max-budget-usd=0.5",
-    ] {
-        assert!(
-            launch.argv.iter().any(|argument| argument == wanted),
-            "{wanted}: {:?}",
-            launch.argv
-        );
-    }
-    let id = launch.id;
-    let mut stage = stage.restart(quick(), |handle| handle.will_find(id, Found::Running));
-    assert_eq!(stage.task(&key.to_string()).attempts[0].session_id, Some(session));
-    stage.finish(&launch, &fixture("success"), 0);
-    stage.until_state(key, State::Succeeded);
-    let attempt = stage.task(&key.to_string()).attempts.remove(0);
-    assert_eq!(
-        (attempt.outcome.as_deref(), attempt.cost_usd),
-        (Some("ok"), Some(0.0008))
-    );
-    assert_eq!(attempt.tokens["claude-opus-5-5"].input, 100);
-    stage.handle.assert_empty();
-}
-
-#[test]
-fn a_reached_limit_closes_the_account_and_the_same_session_goes_on_after_it() {
-    let mut stage = stage();
-    let key = stage.queue(prompt("a long piece of work", None));
-    let first = stage.launch();
-    stage.finish(&first, &limited(2), 1);
-    let task = stage.task(&key.to_string());
-    assert_eq!(
-        (task.state.as_str(), task.reason.as_deref(), task.retries_used),
-        ("queued", Some("limited"), 0)
-    );
-    let second = stage.queue(prompt("another", None));
-    assert_eq!(stage.gates(second)[0].0, "quota");
-    assert!(
-        stage.gates(key)[0].1.contains("five hour"),
-        "{:?}",
-        stage.gates(key)
-    );
-    // Other lanes go on.
-    stage.queue(shell());
-    let beside = stage.launch();
-    assert_eq!(beside.argv[0], "sh");
-    stage.handle.end_with_code(beside.id, 0);
-    // One at first, and the one that came first.
-    let again = stage.until_launch();
-    assert_eq!(again.id.key, TaskKey(key));
-    assert_eq!(argument(&again, "--resume"), argument(&first, "--session-id"));
-    assert!(again
-        .stdin
-        .as_deref()
-        .unwrap_or_default()
-        .contains("Continue where you left off"));
-    assert_eq!(stage.handle.take_launches().len(), 0);
-    // Once the service has answered it, more follow.
-    stage.print(&again, &fixture("success"));
-    let other = stage.until_launch();
-    assert_eq!(other.id.key, TaskKey(second));
-}
-
-#[test]
-fn a_limit_holds_through_a_restart() {
-    let mut stage = stage();
-    stage.queue(prompt("work", None));
-    let launch = stage.launch();
-    stage.finish(&launch, &limited(3600), 1);
-    let mut stage = stage.restart(quick(), |_| {});
-    assert_eq!(stage.gates(1)[0].0, "quota");
-    assert_eq!(stage.handle.take_launches(), []);
-}
-
-#[test]
-fn a_refused_login_holds_the_profile_and_fails_nothing() {
-    let mut stage = stage();
-    let key = stage.queue(prompt("work", None));
-    let launch = stage.launch();
-    stage.finish(&launch, &fixture("invalid_api_key"), 1);
-    let (gate, message) = stage.gates(key).remove(0);
-    assert_eq!(gate, "auth");
-    assert!(
-        message.contains("Invalid API key") && message.contains("resume --worker claude"),
-        "{message}"
-    );
-    let resume = |worker: &str| {
-        Message::Resume(Ids {
-            worker: Some(worker.to_owned()),
-            ..Ids::default()
-        })
-    };
-    assert_eq!(code(&stage.ask_one(resume("shell"))), Some(ErrorCode::WrongState));
-    assert_eq!(
-        code(&stage.ask_one(resume("cluade"))),
-        Some(ErrorCode::UnknownWorker)
-    );
-    assert!(matches!(stage.ask_one(resume("claude")), Answer::Changed(_)));
-    assert_eq!(stage.launch().id.attempt, 2);
-    assert_eq!(stage.task(&key.to_string()).retries_used, 0);
-}
-
-#[test]
-fn trouble_of_the_api_is_waited_out_in_the_same_session_until_patience_is_over() {
-    let mut config = quick();
-    claude_of(&mut config).patience = Some(Duration::ZERO);
-    let mut stage = stage_with(config);
-    let key = stage.queue(prompt("work", None));
-    let first = stage.launch();
-    stage.finish(&first, &fixture("overloaded"), 1);
-    // The first time is no streak yet.
-    let second = stage.until_launch();
-    assert_eq!(argument(&second, "--resume"), argument(&first, "--session-id"));
-    let began = stage.engine.clock.now();
-    stage.until("the next millisecond", |stage| {
-        (stage.engine.clock.now() > began).then_some(())
-    });
-    stage.finish(&second, &fixture("server_error"), 1);
-    let task = stage.task(&key.to_string());
-    assert_eq!(
-        (task.state.as_str(), task.reason.as_deref()),
-        ("failed", Some("api_error"))
-    );
-    assert!(task.attempts[1]
-        .message
-        .as_deref()
-        .unwrap_or_default()
-        .contains("500"));
 }
 
 #[test]
@@ -498,164 +346,6 @@ fn a_cancel_is_a_cancel_whatever_the_worker_says_last() {
 }
 
 #[test]
-fn two_tasks_of_one_session_take_turns_and_a_fork_has_its_own() {
-    let mut stage = stage();
-    let first = stage.queue(prompt("one", None));
-    let launch = stage.launch();
-    let session = argument(&launch, "--session-id").expect("a session").to_owned();
-    let continuing = |fork| ClaudeOptions {
-        continue_from: Some("1".to_owned()),
-        fork,
-        ..ClaudeOptions::default()
-    };
-    let second = stage.queue(prompt("two", Some(continuing(false))));
-    let gates = stage.gates(second);
-    let session_gate = gates.iter().find(|(gate, _)| gate == "session");
-    assert!(
-        session_gate.is_some_and(|(_, message)| message.contains("task 1")),
-        "{gates:?}"
-    );
-    stage.finish(&launch, &fixture("success"), 0);
-    let next = stage.until_launch();
-    assert_eq!(next.id.key, TaskKey(second));
-    assert_eq!(argument(&next, "--resume"), Some(session.as_str()));
-    assert_eq!(next.stdin.as_deref(), Some("two"));
-    stage.queue(prompt("three", Some(continuing(true))));
-    stage.finish(&next, &fixture("success"), 0);
-    let fork = stage.until_launch();
-    assert_eq!(argument(&fork, "--resume"), Some(session.as_str()));
-    assert!(fork.argv.iter().any(|argument| argument == "--fork-session"));
-    assert_ne!(argument(&fork, "--session-id"), Some(session.as_str()));
-    assert_eq!(stage.task(&first.to_string()).state, "succeeded");
-}
-
-#[test]
-fn a_task_can_continue_one_that_has_not_begun() {
-    let mut config = quick();
-    config.pool.slots = crate::config::Slots::Count(1);
-    let mut stage = stage_with(config);
-    stage.queue(shell());
-    let blocker = stage.launch();
-    stage.queue(prompt("one", None));
-    let options = ClaudeOptions {
-        continue_from: Some("2".to_owned()),
-        ..ClaudeOptions::default()
-    };
-    let third = stage.queue(prompt("two", Some(options.clone())));
-    assert_eq!(stage.gates(third)[0].0, "dependency");
-    stage.handle.end_with_code(blocker.id, 0);
-    let launch = stage.until_launch();
-    stage.finish(&launch, &fixture("success"), 0);
-    let next = stage.until_launch();
-    assert_eq!(argument(&next, "--resume"), argument(&launch, "--session-id"));
-    // One that ended without ever having run has nothing to continue.
-    stage.queue(shell());
-    let never = ClaudeOptions {
-        continue_from: Some("1".to_owned()),
-        ..options
-    };
-    assert_eq!(
-        code(&stage.ask_one(prompt("x", Some(never)))),
-        Some(ErrorCode::WrongState)
-    );
-}
-
-#[test]
-fn a_retry_goes_on_or_begins_anew() {
-    let mut stage = stage();
-    stage.queue(prompt("work", None));
-    let first = stage.launch();
-    stage.finish(&first, &fixture("max_turns"), 1);
-    let retry = |fresh| {
-        Message::Retry(Retry {
-            ids: ids(&["1"]),
-            fresh,
-            ..Retry::default()
-        })
-    };
-    stage.ask_one(retry(false));
-    let second = stage.launch();
-    assert_eq!(argument(&second, "--resume"), argument(&first, "--session-id"));
-    stage.finish(&second, &fixture("max_turns"), 1);
-    stage.ask_one(retry(true));
-    let third = stage.launch();
-    assert_ne!(argument(&third, "--session-id"), argument(&first, "--session-id"));
-    assert_eq!(third.stdin.as_deref(), Some("work"));
-}
-
-#[test]
-fn a_start_that_came_to_nothing_leaves_no_session_behind() {
-    let mut stage = stage();
-    stage.queue(prompt("work", None));
-    let first = stage.launch();
-    stage.handle.not_started(first.id, "no room");
-    let second = stage.until_launch();
-    assert!(argument(&second, "--session-id").is_some());
-    assert_ne!(
-        argument(&second, "--session-id"),
-        argument(&first, "--session-id")
-    );
-    // A session that the CLI cannot find, though it was to be there: the same.
-    stage.finish(&second, &fixture("overloaded"), 1);
-    let third = stage.until_launch();
-    assert!(argument(&third, "--resume").is_some());
-    stage.finish(&third, &fixture("resume_unknown_session"), 1);
-    let fourth = stage.until_launch();
-    assert!(argument(&fourth, "--session-id").is_some());
-    assert_eq!(fourth.stdin.as_deref(), Some("work"));
-}
-
-#[test]
-fn costs_are_kept_when_tasks_go_and_budgets_close_when_they_are_spent() {
-    let mut config = quick();
-    config.budget.day_usd = Some(1.0);
-    let mut stage = stage_with(config.clone());
-    let one = stage.queue(prompt("cheap", None));
-    let launch = stage.launch();
-    assert!(
-        launch
-            .argv
-            .iter()
-            .any(|argument| argument == "--max-budget-usd=1"),
-        "{:?}",
-        launch.argv
-    );
-    stage.finish(&launch, &fixture("max_budget"), 1);
-    assert_eq!(stage.task(&one.to_string()).attempts[0].cost_usd, Some(0.8));
-    // The day's budget ended it, not its own: it waits, and it is too dear for what is left.
-    let dear = ClaudeOptions {
-        max_budget_usd: Some(0.5),
-        ..ClaudeOptions::default()
-    };
-    let two = stage.queue(prompt("dear", Some(dear)));
-    stage.ask_one(Message::Cancel(crate::protocol::Cancel {
-        ids: vec![one.to_string()],
-        ..crate::protocol::Cancel::default()
-    }));
-    for launch in stage.handle.take_launches() {
-        stage.finish(&launch, &fixture("success"), 0);
-    }
-    let (gate, message) = stage.gates(two).remove(0);
-    assert_eq!(gate, "budget");
-    assert!(message.contains("$1.00"), "{message}");
-    stage.queue(shell());
-    assert_eq!(stage.launch().argv[0], "sh");
-    let costs = |stage: &mut Stage| match stage.ask_one(Message::Cost(CostQuery::default())) {
-        Answer::Cost(costs) => costs,
-        other => panic!("{other:?}"),
-    };
-    let before = costs(&mut stage);
-    let sum: f64 = before.rows.iter().map(|row| row.tokens.cost_usd).sum();
-    assert!(
-        (sum - before.budgets[0].spent_usd).abs() < 1e-9 && sum >= 0.8,
-        "{before:?}"
-    );
-    stage.ask_one(Message::Clean(crate::protocol::Clean::default()));
-    let mut stage = stage.restart(config, |_| {});
-    assert_eq!(costs(&mut stage).rows, before.rows);
-}
-
-#[test]
 fn options_for_claude_are_refused_elsewhere_and_a_missing_cli_says_how_to_install_it() {
     let mut config = quick();
     claude_of(&mut config).binary = Some("no-such-claude".to_owned());
@@ -676,175 +366,6 @@ fn options_for_claude_are_refused_elsewhere_and_a_missing_cli_says_how_to_instal
     assert_eq!(code(&stage.ask_one(message)), Some(ErrorCode::InvalidValue));
 }
 
-/// The same run, as if its limit had been reset at this moment, in seconds since the epoch.
-fn limited_until(reset_s: i64) -> String {
-    let lines = fixture("usage_limit_after_tool");
-    let patched = lines.lines().map(|line| {
-        let mut event: Value = serde_json::from_str(line).expect("an event");
-        if event["rate_limit_info"]["status"] == json!("rejected") {
-            event["rate_limit_info"]["resetsAt"] = json!(reset_s);
-        }
-        format!("{event}\n")
-    });
-    patched.collect()
-}
-
-fn continuing(other: u64) -> Option<ClaudeOptions> {
-    Some(ClaudeOptions {
-        continue_from: Some(other.to_string()),
-        ..ClaudeOptions::default()
-    })
-}
-
-#[test]
-fn two_tasks_that_continue_the_same_one_take_turns() {
-    let mut stage = stage();
-    let mut held = prompt("one", None);
-    if let Message::TaskQueue(task) = &mut held {
-        task.hold = true;
-    }
-    let first = stage.queue(held);
-    let second = stage.queue(prompt("two", continuing(first)));
-    stage.queue(prompt("three", continuing(first)));
-    // Waiting for something else does not free it from waiting for what it continues.
-    stage.ask_one(Message::Edit(Box::new(crate::protocol::EditTask {
-        id: second.to_string(),
-        after: Some(Vec::new()),
-        ..crate::protocol::EditTask::default()
-    })));
-    let release = Message::Release(Ids {
-        ids: vec![first.to_string()],
-        ..Ids::default()
-    });
-    stage.ask_one(release);
-    let one = stage.launch();
-    let two = {
-        stage.finish(&one, &fixture("success"), 0);
-        stage.until_launch()
-    };
-    assert_eq!(argument(&two, "--resume"), argument(&one, "--session-id"));
-    assert_eq!(stage.handle.take_launches(), []);
-    stage.finish(&two, &fixture("success"), 0);
-    let three = stage.until_launch();
-    assert_eq!(argument(&three, "--resume"), argument(&one, "--session-id"));
-}
-
-#[test]
-fn what_continues_a_task_waits_for_its_end_not_for_a_pause() {
-    let mut config = quick();
-    config.pool.slots = crate::config::Slots::Count(1);
-    let mut stage = stage_with(config);
-    let first = stage.queue(prompt("one", None));
-    let launch = stage.launch();
-    let second = stage.queue(prompt("two", continuing(first)));
-    stage.finish(&launch, &fixture("overloaded"), 1);
-    let again = stage.until_launch();
-    assert_eq!(again.id.key, TaskKey(first));
-    let gates: Vec<String> = stage.gates(second).into_iter().map(|(gate, _)| gate).collect();
-    assert!(gates.contains(&"dependency".to_owned()), "{gates:?}");
-    stage.finish(&again, &fixture("success"), 0);
-    assert_eq!(stage.until_launch().id.key, TaskKey(second));
-}
-
-#[test]
-fn a_session_that_never_came_to_be_is_not_continued_again_and_again() {
-    let mut stage = stage();
-    let first = stage.queue(prompt("one", None));
-    let launch = stage.launch();
-    let second = stage.queue(prompt("two", continuing(first)));
-    // It ended before it had a session.
-    stage.finish(&launch, "", 1);
-    stage.until_state(second, State::Failed);
-    assert_eq!(stage.task(&second.to_string()).attempts.len(), 1);
-    // A session that the user named and that is not there.
-    let options = ClaudeOptions {
-        resume: Some("99999999-2222-4333-8444-555555555555".to_owned()),
-        ..ClaudeOptions::default()
-    };
-    let third = stage.queue(prompt("three", Some(options)));
-    let launch = stage.until_launch();
-    stage.finish(&launch, &fixture("resume_unknown_session"), 1);
-    let task = stage.task(&third.to_string());
-    assert_eq!(
-        (task.state.as_str(), task.reason.as_deref()),
-        ("failed", Some("no_session"))
-    );
-}
-
-#[test]
-fn a_limit_that_was_reset_by_our_clock_is_waited_out_like_other_trouble() {
-    let mut stage = stage_with(slow());
-    let key = stage.queue(prompt("work", None));
-    let launch = stage.launch();
-    stage.finish(&launch, &limited_until(1_000_000_000), 1);
-    assert_eq!(stage.task(&key.to_string()).state, "delayed");
-    assert_eq!(stage.handle.take_launches(), []);
-}
-
-#[test]
-fn a_budget_that_nobody_set_ends_the_task() {
-    let mut stage = stage();
-    let key = stage.queue(prompt("work", None));
-    let launch = stage.launch();
-    stage.finish(&launch, &fixture("max_budget"), 1);
-    let task = stage.task(&key.to_string());
-    assert_eq!(
-        (task.state.as_str(), task.reason.as_deref()),
-        ("failed", Some("budget"))
-    );
-}
-
-#[test]
-fn what_is_spent_counts_before_the_next_start_is_decided() {
-    let mut config = quick();
-    config.pool.slots = crate::config::Slots::Count(1);
-    config.budget.day_usd = Some(0.5);
-    let mut stage = stage_with(config);
-    stage.queue(prompt("one", None));
-    let launch = stage.launch();
-    let second = stage.queue(prompt("two", None));
-    stage.finish(&launch, &fixture("max_budget"), 1);
-    assert_eq!(stage.handle.take_launches(), []);
-    assert_eq!(stage.gates(second)[0].0, "budget");
-}
-
-#[test]
-fn what_a_task_may_cost_is_set_aside_from_what_others_are_given() {
-    let mut config = quick();
-    config.budget.day_usd = Some(1.0);
-    config.budget.task_usd = Some(0.6);
-    let mut stage = stage_with(config);
-    stage.queue(prompt("one", None));
-    let one = stage.launch();
-    assert!(
-        one.argv.iter().any(|argument| argument == "--max-budget-usd=0.6"),
-        "{:?}",
-        one.argv
-    );
-    // 0.4 are left, and it may take 0.6.
-    let second = stage.queue(prompt("two", None));
-    assert_eq!(stage.handle.take_launches(), []);
-    assert!(
-        stage.gates(second)[0].1.contains("$0.60 are set aside"),
-        "{:?}",
-        stage.gates(second)
-    );
-}
-
-#[test]
-fn a_start_that_was_not_made_keeps_the_session_in_which_work_was_done() {
-    let mut stage = stage();
-    stage.queue(prompt("work", None));
-    let first = stage.launch();
-    stage.finish(&first, &fixture("overloaded"), 1);
-    let second = stage.until_launch();
-    stage.handle.not_started(second.id, "no room");
-    let third = stage.until_launch();
-    assert_eq!(argument(&third, "--resume"), argument(&first, "--session-id"));
-    let told = third.stdin.as_deref().unwrap_or_default();
-    assert!(told.contains("Continue where you left off"), "{told}");
-}
-
 #[test]
 fn a_prompt_that_was_said_cannot_be_edited() {
     let mut stage = stage_with(slow());
@@ -857,41 +378,6 @@ fn a_prompt_that_was_said_cannot_be_edited() {
         ..crate::protocol::EditTask::default()
     }));
     assert_eq!(code(&stage.ask_one(edit)), Some(ErrorCode::WrongState));
-}
-
-#[test]
-fn a_login_that_was_mended_and_is_refused_again_is_the_tasks_own() {
-    let mut stage = stage();
-    let key = stage.queue(prompt("work", None));
-    for expected in ["queued", "failed"] {
-        let launch = stage.until_launch();
-        stage.finish(&launch, &fixture("invalid_api_key"), 1);
-        assert_eq!(stage.task(&key.to_string()).state, expected);
-        stage.ask_one(Message::Resume(Ids {
-            worker: Some("claude".to_owned()),
-            ..Ids::default()
-        }));
-    }
-}
-
-#[test]
-fn a_task_that_waits_for_an_answer_does_not_hold_up_an_account_after_its_reset() {
-    let mut config = quick();
-    config.pool.slots = crate::config::Slots::Count(3);
-    let mut stage = stage_with(config);
-    let asking = ClaudeOptions {
-        permissions: Some(Permissions::Ask),
-        ..ClaudeOptions::default()
-    };
-    let waiting = stage.queue(prompt("write it", Some(asking)));
-    let launch = stage.launch();
-    stage.print(&launch, &fixture(ASKED));
-    stage.until_state(waiting, State::Waiting);
-    let limited_task = stage.queue(prompt("work", None));
-    let first = stage.until_launch();
-    stage.finish(&first, &limited(1), 1);
-    let again = stage.until_launch();
-    assert_eq!(again.id.key, TaskKey(limited_task));
 }
 
 #[test]

@@ -347,6 +347,10 @@ impl Engine {
 }
 
 #[cfg(test)]
+mod claude_limit_tests;
+#[cfg(test)]
+mod claude_session_tests;
+#[cfg(test)]
 mod claude_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use criterion::{criterion_group, criterion_main, BatchSize, Criterion, Throughput};
 use wezterm_parallel::journal::{EnvHash, Journal, Options, Record, Spec};
-use wezterm_parallel_scheduler::{Backoff, Lane, Submission, TaskKey, Tick};
+use wezterm_parallel_scheduler::{Backoff, Lane, Needs, Submission, TaskKey, Tick};
 
 /// About 350 bytes in the journal, like a task that someone has queued by hand.
 fn submitted(key: u64) -> Record {
@@ -32,6 +32,7 @@ fn submitted(key: u64) -> Record {
             },
             session: None,
             cost: 0,
+            needs: Needs::default(),
         }),
         spec: Box::new(Spec {
             name: None,

@@ -1,7 +1,8 @@
 --- What `wezterm.plugin.require` loads: it finds this repository's own modules and hands `wezterm` to them.
 ---
----   local parallel = wezterm.plugin.require 'https://github.com/wezterm-parallel/wezterm-parallel'
----   parallel.apply_to_config(config, {})
+---   local url = 'https://github.com/wezterm-parallel/wezterm-parallel'
+---   local ok, parallel = pcall(wezterm.plugin.require, url)
+---   if ok then parallel.apply_to_config(config, {}) end
 ---
 --- docs/wezterm.md has every option.
 

@@ -125,7 +125,7 @@ fn bad_lines() -> Vec<(&'static str, Vec<u8>)> {
         ("no numbers", br#"{"ReserveIds":{"count":0}}"#),
         (
             "not yet",
-            br#"{"WorkspaceCreate":{"name":"api","template":"default"}}"#,
+            br#"{"ProcessSpawn":{"workspace":"api","command":"true"}}"#,
         ),
     ];
     let short = short.iter().map(|(what, line)| (*what, line.to_vec()));
@@ -192,7 +192,7 @@ fn over_the_socket() {
     no ids: "invalid_value","message":"no ids are given","hint":"name at least one task"
     wrong state: "wrong_state","message":"task 'first' is queued, but must be over","hint":"nothing was changed"
     no numbers: "invalid_value","message":"`count` is 0, but must be 1 to 10000000","hint":"reserve in several steps"
-    not yet: "unsupported","message":"this daemon does not do workspaces yet","hint":"a newer version may"
+    not yet: "unsupported","message":"this daemon does not do processes yet","hint":"a newer version may"
     "#);
     assert_eq!(home.tasks().len(), 2, "something was queued");
     // A line without an end is cut off, with a word why.
@@ -355,7 +355,7 @@ fn on_the_command_line() {
         For more information, try '--help'.
     $ statsu → 2
         error: unrecognized subcommand 'statsu'
-          tip: a similar subcommand exists: 'status'
+          tip: some similar subcommands exist: 'setup', 'status'
         Usage: wezterm-parallel [OPTIONS] <COMMAND>
         For more information, try '--help'.
     "#);

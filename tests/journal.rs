@@ -7,8 +7,8 @@ use std::sync::Arc;
 use wezterm_parallel::executor::{Exit, StopCause};
 use wezterm_parallel::journal::{AttemptImage, EnvHash, Journal, Lsn, Options, Record, Spec, TaskImage};
 use wezterm_parallel_scheduler::{
-    Backoff, Change, Condition, Dependency, Edit, Lane, Reason, Requeue, State, Submission, Task, TaskKey,
-    Tick,
+    Backoff, Change, Condition, Dependency, Edit, Lane, Needs, Reason, Relief, Requeue, State, Submission,
+    Task, TaskKey, Tick,
 };
 
 fn submission(key: u64) -> Submission {
@@ -34,6 +34,7 @@ fn submission(key: u64) -> Submission {
         },
         session: None,
         cost: 0,
+        needs: Needs::default(),
     }
 }
 
@@ -110,6 +111,7 @@ fn image(key: u64) -> Record {
             retries: 1,
             slot: Some(0),
             stopping: true,
+            relief: None,
         },
         spec: spec(key),
         attempts: vec![AttemptImage {
@@ -149,6 +151,7 @@ fn log() -> Vec<Record> {
             after: Some(Vec::new()),
             not_before: None,
             max_retries: Some(9),
+            ..Edit::default()
         }),
         Change::Ended {
             state: State::Cancelled,
@@ -222,15 +225,20 @@ fn what_format_1_did_not_know_is_left_out_where_it_is_empty() {
     let plain = submission(1);
     let written = serde_json::to_value(&plain).expect("a submission is JSON");
     let fields = written.as_object().expect("it is an object");
-    assert!(!fields.contains_key("session") && !fields.contains_key("cost"));
+    let later = ["session", "cost", "needs"];
+    assert!(!later.iter().any(|field| fields.contains_key(*field)));
     let dear = Submission {
         session: Some("one".into()),
         cost: 2_000_000,
+        needs: Needs {
+            memory_bytes: 400 << 20,
+            cpus_milli: 0,
+        },
         ..plain
     };
     let written = serde_json::to_string(&dear).expect("a submission is JSON");
     assert!(
-        written.ends_with(r#""session":"one","cost":2000000}"#),
+        written.ends_with(r#""session":"one","cost":2000000,"needs":{"memory_bytes":419430400}}"#),
         "{written}"
     );
     let read: Submission = serde_json::from_str(&written).expect("it was just written");
@@ -244,6 +252,15 @@ fn later_changes_and_reasons_have_these_names() {
         (Change::Answered, r#""answered""#),
         (Change::Claimed(Some("one".into())), r#"{"claimed":"one"}"#),
         (Change::Claimed(None), r#"{"claimed":null}"#),
+        (Change::Relieved { until: Tick(9) }, r#"{"relieved":{"until":9}}"#),
+        (Change::PutBackRequested, r#""put_back_requested""#),
+        (
+            Change::Edited(Edit {
+                memory_bytes: Some(7),
+                ..Edit::default()
+            }),
+            r#"{"edited":{"memory_bytes":7}}"#,
+        ),
     ];
     for (change, expected) in changes {
         let written = serde_json::to_string(&change).expect("a change is JSON");
@@ -256,8 +273,32 @@ fn later_changes_and_reasons_have_these_names() {
         Reason::PromptTooLong,
         Reason::NoOp,
         Reason::Stalled,
+        Reason::Oom,
+        Reason::Memory,
     ] {
         let written = serde_json::to_value(reason).expect("a reason is JSON");
         assert_eq!(written, reason.name());
+    }
+}
+
+#[test]
+fn a_task_that_was_relieved_is_written_as_that() {
+    let Record::Image(image) = image(1) else {
+        panic!("it is an image");
+    };
+    let plain = serde_json::to_value(&image.task).expect("a task is JSON");
+    assert!(!plain.as_object().expect("it is an object").contains_key("relief"));
+    for (relief, expected) in [
+        (Relief::PausedUntil(Tick(9)), r#""relief":{"paused_until":9}}"#),
+        (Relief::PuttingBack, r#""relief":"putting_back"}"#),
+    ] {
+        let task = Task {
+            relief: Some(relief),
+            ..image.task.clone()
+        };
+        let written = serde_json::to_string(&task).expect("a task is JSON");
+        assert!(written.ends_with(expected), "{written}");
+        let read: Task = serde_json::from_str(&written).expect("it was just written");
+        assert_eq!(read, task);
     }
 }

@@ -1,130 +1,16 @@
 //! `panes` and `queue --pane`, with the real binary and a `wezterm` that only pretends: which calls are
 //! made, where the focus is afterwards, and that queueing never fails because WezTerm does.
 
+#[path = "fake_wezterm/screen.rs"]
+mod screen;
 mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
-use support::{shown, Home, PROGRAM};
-
-/// The program that stands in for WezTerm's.
-const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake_wezterm");
-
-/// A home with a WezTerm: window 0 has tab 0 with panes 0 and 1, and tab 2 with pane 2. Pane 1 has the
-/// focus.
-struct Screen {
-    home: Home,
-    server: Option<UnixListener>,
-}
-
-impl Screen {
-    fn new() -> Self {
-        let home = Home::with_config("[pool]\nslots = 3\ndefault_worker = \"shell\"\n");
-        let runtime = home.path().join("run/wezterm");
-        std::fs::create_dir_all(&runtime).unwrap();
-        let server = UnixListener::bind(runtime.join("gui-sock-1")).unwrap();
-        let screen = Self {
-            home,
-            server: Some(server),
-        };
-        std::fs::create_dir(screen.state("")).unwrap();
-        screen.write(
-            "panes",
-            "0 0 0 false default\n0 0 1 true default\n0 2 2 true api\n",
-        );
-        screen.write("next", "10\n");
-        screen.write("focus", "1\n");
-        screen
-    }
-
-    /// A file of the stand-in.
-    fn state(&self, name: &str) -> PathBuf {
-        self.home.path().join("fake").join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.state(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.state(name)).unwrap_or_default()
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.home.path().join("run/wezterm/gui-sock-1")
-    }
-
-    /// The program, called from somewhere outside of WezTerm.
-    fn outside(&self, arguments: &[&str]) -> Command {
-        let mut command = self.home.command(arguments);
-        let path = format!("{FAKE}:{}", std::env::var("PATH").unwrap());
-        command.env("PATH", path).env("FAKE_WEZTERM", self.state(""));
-        command
-    }
-
-    /// The program, called in a pane.
-    fn in_pane(&self, pane: &str, arguments: &[&str]) -> Output {
-        let mut command = self.outside(arguments);
-        command
-            .env("WEZTERM_UNIX_SOCKET", self.socket())
-            .env("WEZTERM_PANE", pane);
-        command.output().unwrap()
-    }
-
-    /// What it says on stderr when it succeeds in pane 0.
-    fn ok(&self, arguments: &[&str]) -> String {
-        let output = self.in_pane("0", arguments);
-        assert!(
-            output.status.success(),
-            "{}\n{}",
-            shown(&output),
-            self.read("calls")
-        );
-        String::from_utf8(output.stderr).unwrap()
-    }
-
-    /// Exit code and stderr of a call in pane 0 that fails.
-    fn refused(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = self.in_pane("0", arguments);
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    }
-
-    /// All calls until now but those that only look, with short paths.
-    fn calls(&self) -> Vec<String> {
-        let calls = self.short(&self.read("calls"));
-        let does = |line: &&str| !line.starts_with("list");
-        calls.lines().filter(does).map(str::to_owned).collect()
-    }
-
-    fn short(&self, text: &str) -> String {
-        let home = self.home.path().to_str().unwrap();
-        text.replace(PROGRAM, "PROGRAM").replace(home, "HOME")
-    }
-
-    /// The panes that show something: `slot 0@10`.
-    fn listed(&self) -> Vec<String> {
-        let output = self.in_pane("0", &["panes", "list", "--json"]);
-        assert!(output.status.success(), "{}", shown(&output));
-        let listed: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
-        let line = |value: &serde_json::Value| match value.get("slot") {
-            Some(slot) => format!("slot {slot}@{}", value["pane"]),
-            None => format!("task {}@{}", value["task"].as_str().unwrap(), value["pane"]),
-        };
-        listed.iter().map(line).collect()
-    }
-
-    /// Who has the focus, and which panes are the active ones of their tabs.
-    fn focus(&self) -> (String, Vec<String>) {
-        let panes = self.read("panes");
-        let columns = panes.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        let active = columns.filter(|columns| columns[3] == "true");
-        let active = active.map(|columns| columns[2].to_owned()).collect();
-        (self.read("focus").trim().to_owned(), active)
-    }
-}
+use screen::Screen;
+use support::shown;
 
 #[test]
 fn open_shows_every_slot_of_the_daemon_in_a_grid_and_keeps_the_focus() {
@@ -135,6 +21,7 @@ fn open_shows_every_slot_of_the_daemon_in_a_grid_and_keeps_the_focus() {
         "spawn --window-id 0 --cwd HOME -- PROGRAM attach --slot 0",
         "split-pane --pane-id 10 --bottom --percent 50 --cwd HOME -- PROGRAM attach --slot 2",
         "split-pane --pane-id 10 --right --percent 50 --cwd HOME -- PROGRAM attach --slot 1",
+        "activate-pane --pane-id 10",
         "activate-pane --pane-id 1",
     ];
     assert_eq!(screen.calls(), expected);
@@ -255,6 +142,24 @@ fn a_failure_in_the_middle_closes_what_was_opened() {
 }
 
 #[test]
+fn panes_that_nobody_could_read_are_not_opened() {
+    let screen = Screen::new();
+    let (code, words) = screen.refused(&["panes", "open", "--slots", "30", "--layout", "columns"]);
+    assert_eq!(code, Some(4));
+    assert!(
+        words.starts_with("error: 30 panes would be as small as "),
+        "{words}"
+    );
+    assert!(
+        words.contains("hint: use --layout tabs or fewer --slots"),
+        "{words}"
+    );
+    assert_eq!((screen.calls(), screen.listed()), (vec![], vec![]));
+    let tabs = screen.ok(&["panes", "open", "--slots", "30", "--layout", "tabs"]);
+    assert_eq!(tabs, "opened 30 panes\n");
+}
+
+#[test]
 fn close_closes_ours_only() {
     let screen = Screen::new();
     screen.ok(&["panes", "open", "--slots", "3"]);
@@ -275,12 +180,87 @@ fn close_closes_ours_only() {
 fn panes_closed_by_hand_are_forgotten_and_restored() {
     let screen = Screen::new();
     screen.ok(&["panes", "open", "--slots", "2", "--layout", "columns"]);
-    let without = screen.read("panes").replace("0 10 11 true default\n", "");
+    let without = screen.read("panes").replace("0 10 11 false default\n", "");
     screen.write("panes", &without);
     assert_eq!(screen.listed(), ["slot 0@10"]);
     let words = screen.ok(&["panes", "open", "--restore"]);
     assert_eq!(words, "opened 1 pane; 1 slot has its pane already\n");
     assert_eq!(screen.listed(), ["slot 0@10", "slot 1@12"]);
+}
+
+#[test]
+fn a_pane_whose_viewer_has_ended_gets_another_one() {
+    let screen = Screen::new();
+    screen.ok(&["panes", "open", "--slots", "2"]);
+    let alive = screen.viewer_in(11).hold("");
+    drop(screen.viewer_in(10).hold(""));
+    assert_eq!(screen.listed(), ["slot 1@11"]);
+    screen.ok(&["panes", "close", "1"]);
+    drop(alive);
+    assert_eq!(screen.ok(&["panes", "open", "--slots", "2"]), "opened 2 panes\n");
+    let _alive = screen.viewer_in(12).hold("");
+    drop(screen.viewer_in(13).hold(""));
+    // In its place; the others are left alone.
+    let words = screen.ok(&["panes", "open", "--slots", "2"]);
+    assert_eq!(words, "opened 1 pane; 1 slot has its pane already\n");
+    assert_eq!(screen.listed(), ["slot 0@12", "slot 1@14"]);
+    let calls = screen.calls();
+    assert!(calls.contains(&"kill-pane --pane-id 13".to_owned()), "{calls:?}");
+    assert_eq!(screen.focus().0, "1");
+    // One that is held is closed as well.
+    drop(screen.viewer_in(14).hold(""));
+    assert_eq!(screen.ok(&["panes", "close"]), "closed 2 panes\n");
+    assert!(!screen.read("panes").contains(" 14 "), "{}", screen.read("panes"));
+}
+
+#[test]
+fn a_viewer_that_was_started_by_hand_is_known_as_long_as_it_runs() {
+    let screen = Screen::new();
+    let name = format!("pane-{}-2", std::process::id());
+    let at = |pane: u64| {
+        format!(
+            r#"{{"socket":"{}","server_pid":{},"pane":{pane},"slot":0}}"#,
+            screen.socket().display(),
+            std::process::id()
+        )
+    };
+    let viewer = screen.viewer(&name).hold(&at(2));
+    assert_eq!(screen.listed(), ["slot 0@2"]);
+    assert_eq!(
+        screen.ok(&["panes", "open", "--slots", "1"]),
+        "opened no pane; 1 slot has its pane already\n"
+    );
+    screen.ok(&["panes", "list"]);
+    std::fs::remove_file(screen.viewer(&name).0).unwrap();
+    drop(viewer);
+    assert_eq!(screen.listed(), [""; 0]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pane_of_a_mux_server_is_seen_in_its_gui() {
+    let screen = Screen::new();
+    let mux = screen.home.path().join("mux");
+    let _mux = UnixListener::bind(&mux).unwrap();
+    let pid = std::process::id();
+    let at = format!(
+        r#"{{"socket":"{}","server_pid":{pid},"pane":2,"slot":0}}"#,
+        mux.display()
+    );
+    // Opened through the GUI, where the pane has the number 10.
+    screen.ok(&["panes", "open", "--slots", "1"]);
+    let _viewer = screen.viewer_in(10).hold(&at);
+    screen.write("client", &pid.to_string());
+    for _ in 0..2 {
+        assert_eq!(
+            screen.ok(&["panes", "open", "--slots", "1"]),
+            "opened no pane; 1 slot has its pane already\n"
+        );
+        assert_eq!(screen.listed(), ["slot 0@2"]);
+    }
+    // A GUI that does not show that server's panes has its own.
+    screen.write("client", "1");
+    assert_eq!(screen.ok(&["panes", "open", "--slots", "1"]), "opened 1 pane\n");
 }
 
 #[test]
@@ -464,4 +444,39 @@ fn the_list_reads_well() {
     slot 1    11   10       0  default
     task a    12    2       0  api
     ");
+}
+
+#[test]
+fn a_pane_on_another_machine_is_not_split() {
+    let screen = Screen::new();
+    let _daemon = screen.home.daemon();
+    screen.write("hosts", "1 server.example.org\n0 server.example.org\n");
+    let (code, said) = screen.refused(&["panes", "assign", "0", "1"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(
+        said.contains("pane 1 is on another machine, server.example.org"),
+        "{said}"
+    );
+    let output = screen.outside(&["panes", "open", "--here"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", shown(&output));
+    let queued = screen.in_pane("0", &["queue", "--pane", "1", "echo"]);
+    assert!(queued.status.success(), "{}", shown(&queued));
+    assert!(String::from_utf8_lossy(&queued.stderr).contains("the task is queued"));
+    assert_eq!(screen.calls(), Vec::<String>::new());
+    // A shell in the caller's own pane may have gone elsewhere before.
+    screen.ok(&["panes", "assign", "0", "current"]);
+    assert_eq!(screen.listed(), ["slot 0@10"]);
+}
+
+#[test]
+fn a_task_does_not_take_the_pane_for_its_own() {
+    let screen = Screen::new();
+    let _daemon = screen.home.daemon();
+    let queued = screen.in_pane("0", &["queue", "--follow", "env"]);
+    assert!(queued.status.success(), "{}", shown(&queued));
+    let environment = String::from_utf8(queued.stdout).unwrap();
+    assert!(environment.contains("\nPATH=") || environment.starts_with("PATH="));
+    for name in ["WEZTERM_PANE=", "WEZTERM_UNIX_SOCKET="] {
+        assert!(!environment.contains(name), "{environment}");
+    }
 }

@@ -5,11 +5,20 @@ local client = require 'wezterm_parallel.client'
 describe('client', function()
   it('queues any text as one argument', function()
     assert.are.same(
-      { 'queue', '--cwd=/a b', '--priority=high', '--env=A=1', '--env=B=x y', '--prompt=--help; rm -rf /' },
+      {
+        'queue',
+        '--cwd=/a b',
+        '--env=A=1',
+        '--env=B=x y',
+        '--priority=high',
+        '--workspace=api',
+        '--prompt=--help; rm -rf /',
+      },
       client.queue {
         text = '--help; rm -rf /',
         cwd = '/a b',
         priority = 'high',
+        workspace = 'api',
         env = { B = 'x y', A = '1' },
       }
     )
@@ -21,6 +30,14 @@ describe('client', function()
         shell = true,
       }
     )
+  end)
+
+  it('opens editors and panes', function()
+    assert.are.same({ 'queue', '--cwd=/a', '--env=A=1', '--edit' }, client.queue_edited('/a', { A = '1' }))
+    for place, flag in pairs { tab = '--new-tab', window = '--new-window', here = '--here' } do
+      local arguments = client.open_panes { layout = 'rows', place = place }
+      assert.are.same({ 'panes', 'open', '--layout=rows', flag }, arguments)
+    end
   end)
 
   it('keeps priorities in their range', function()

@@ -43,19 +43,25 @@ describe('keys', function()
 
   it('come behind the user’s own, and leave out what is taken', function()
     local own = { { key = 'A', mods = 'CTRL', action = 'mine' }, { key = 'x', action = 'mine too' } }
-    local actions = { prompt = 'prompt', menu = 'menu', shell = 'shell', selection = 's', pause = 'p' }
+    local actions = {}
+    for _, name in ipairs(keys.NAMES) do
+      actions[name] = name
+    end
     local appended, taken = keys.append(own, config.DEFAULTS.keys, actions)
     assert.are.same({ 'prompt' }, taken)
     assert.are.equal(2, #own)
-    assert.are.equal(6, #appended)
+    assert.are.equal(1 + #keys.NAMES, #appended)
     assert.are.same(own[1], appended[1])
-    for index = 3, 6 do
+    for index = 3, #appended do
       assert.are.equal(false, appended[index].action == 'prompt')
     end
   end)
 
   it('that are off are left out', function()
-    local none = { prompt = false, selection = false, shell = false, menu = false, pause = false }
+    local none = {}
+    for _, name in ipairs(keys.NAMES) do
+      none[name] = false
+    end
     assert.are.same({}, (keys.append(nil, none, {})))
   end)
 end)

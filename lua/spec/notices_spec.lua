@@ -7,6 +7,7 @@ local function snapshot(given)
     queued = given.queued or 0,
     running = given.running or 0,
     attention = given.attention or 0,
+    waiting = given.waiting or 0,
     failed = given.failed or 0,
   }
 end
@@ -37,5 +38,10 @@ describe('notices', function()
       words({ running = 2, failed = 5 }, { failed = 7 })
     )
     assert.are.same({}, words({ running = 1 }, { queued = 1 }))
+  end)
+
+  it('know that a queue is not empty whose tasks go on later', function()
+    assert.are.same({}, words({ running = 1 }, { waiting = 1 }))
+    assert.are.same({ 'empty: The queue is empty' }, words({ waiting = 1 }, {}))
   end)
 end)

@@ -47,7 +47,7 @@ describe('plugin', function()
     path = path or os.tmpname()
     os.remove(path)
     wezterm, record = stub.new()
-    config = {}
+    config = stub.config()
     window, seen = stub.window()
   end)
 
@@ -57,11 +57,11 @@ describe('plugin', function()
 
   describe('loading', function()
     it('starts nothing and takes nothing away', function()
-      config.keys = { { key = 'x', mods = 'CTRL', action = 'mine' } }
+      config = stub.config { { key = 'x', mods = 'CTRL', action = 'mine' } }
       apply()
       assert.are.same({}, record.ran)
       assert.are.same({}, record.log)
-      assert.are.equal(6, #config.keys)
+      assert.are.equal(8, #config.keys)
       assert.are.equal('mine', config.keys[1].action)
       assert.are.equal('PromptInputLine', config.keys[2].action.name)
       assert.is_nil(record.handlers['format-tab-title'])
@@ -70,8 +70,9 @@ describe('plugin', function()
     it('works where there is no GUI', function()
       wezterm, record = stub.new { gui = false }
       apply()
-      assert.are.equal(5, #config.keys)
-      assert.are.same({}, record.handlers)
+      assert.are.equal(7, #config.keys)
+      assert.is_nil(record.handlers['update-status'])
+      assert.is_nil(record.handlers['user-var-changed'])
     end)
 
     it('can be switched off in part', function()
@@ -82,7 +83,7 @@ describe('plugin', function()
       tick()
       status { attention = 2 }
       tick()
-      assert.are.same({ toasts = {}, performed = {}, status = {} }, seen)
+      assert.are.same({ toasts = {}, performed = {}, status = {}, asked_again = 0 }, seen)
       assert.are.equal('PromptInputLine', parallel.actions.prompt.name)
     end)
 
@@ -93,7 +94,7 @@ describe('plugin', function()
       tick()
       assert.are.same({ 'there is no option statsu: did you mean status?' }, seen.toasts)
       -- The configuration is loaded again, and is still wrong.
-      config = {}
+      config = stub.config()
       apply { statsu = {} }
       tick()
       assert.are.equal(1, #seen.toasts)
@@ -112,9 +113,9 @@ describe('plugin', function()
     end)
 
     it('leaves a key to the user who has it', function()
-      config.keys = { { key = 'A', mods = 'CTRL|SHIFT', action = 'mine' } }
+      config = stub.config { { key = 'A', mods = 'CTRL|SHIFT', action = 'mine' } }
       apply()
-      assert.are.equal(5, #config.keys)
+      assert.are.equal(7, #config.keys)
       assert.matches('keys.prompt is left out', record.log[1])
     end)
   end)
@@ -129,13 +130,14 @@ describe('plugin', function()
         return true, '12\n', ''
       end
       apply { env = { PATH = '/opt/bin' } }
-      type_in('prompt', '!high --fix "it"; $(x)')
+      type_in('prompt', '!high @web --fix "it"; $(x)')
       assert.are.same({
         '/bin/wp',
         'queue',
         '--cwd=/home/me/api',
-        '--priority=high',
         '--env=PATH=/opt/bin',
+        '--priority=high',
+        '--workspace=web',
         '--prompt=--fix "it"; $(x)',
       }, record.ran[1])
       assert.are.same({ 'Queued as task 12' }, seen.toasts)
@@ -152,6 +154,32 @@ describe('plugin', function()
       record.press(parallel.actions.selection, window, stub.pane())
       assert.are.same({ 'Nothing is selected' }, seen.toasts)
       assert.are.equal(1, #record.ran)
+    end)
+
+    it('opens an editor in a tab', function()
+      apply { env = { A = '1' } }
+      record.press(parallel.actions.editor, window, stub.pane { folder = '/home/me/api' })
+      local spawned = seen.performed[1]
+      assert.are.equal('SpawnCommandInNewTab', spawned.name)
+      local argv = { '/bin/wp', 'queue', '--cwd=/home/me/api', '--env=A=1', '--edit' }
+      assert.are.same(argv, spawned.fields.args)
+      assert.is_nil(spawned.fields.set_environment_variables)
+      apply { editor = 'nvim' }
+      record.press(parallel.actions.editor, window, stub.pane())
+      assert.are.same({ VISUAL = 'nvim' }, seen.performed[2].fields.set_environment_variables)
+      record.press(parallel.actions.editor, window, stub.pane { domain = 'SSHMUX:server' })
+      assert.are.equal(2, #seen.performed)
+      assert.are.equal(1, #seen.toasts)
+    end)
+
+    it('says so when there is no program for the tab', function()
+      apply()
+      record.answer = function()
+        error 'No such file or directory'
+      end
+      record.press(parallel.actions.editor, window, stub.pane())
+      assert.are.same({}, seen.performed)
+      assert.matches('/bin/wp cannot be run', seen.toasts[1])
     end)
 
     it('does nothing when nothing was typed', function()
@@ -209,6 +237,22 @@ describe('plugin', function()
     end)
   end)
 
+  describe('the panes', function()
+    it('are opened, and it is said how many', function()
+      apply { panes = { layout = 'columns' } }
+      record.answer = function()
+        return true, '', 'opened 2 panes\n'
+      end
+      record.press(parallel.actions.panes, window, stub.pane())
+      assert.are.equal('/bin/wp panes open --layout=columns --new-tab', last_run())
+      record.answer = function()
+        return false, '', 'error: WezTerm is not running\nhint: start it\n'
+      end
+      record.press(parallel.actions.panes, window, stub.pane())
+      assert.are.same({ 'opened 2 panes', 'WezTerm is not running (start it)' }, seen.toasts)
+    end)
+  end)
+
   describe('pause', function()
     it('and resume take turns by what the daemon says', function()
       apply()
@@ -225,105 +269,6 @@ describe('plugin', function()
     end)
   end)
 
-  describe('the menu', function()
-    local TASKS = [[{"tasks":[
-      {"id":"7","state":"queued","priority":100,"command":"make"},
-      {"id":"8","state":"waiting","priority":100,"command":"fix",
-       "questions":[{"request_id":"r","tool":"Bash","input":{"command":"ls"}}]}
-    ],"summary":{}}]]
-
-    local function open()
-      record.answer = function(argv)
-        return true, argv[2] == 'status' and TASKS or '', ''
-      end
-      record.press(parallel.actions.menu, window, stub.pane())
-      return seen.performed[#seen.performed]
-    end
-
-    local function choose(action, label)
-      for _, choice in ipairs(action.fields.choices) do
-        if choice.label:find(label, 1, true) then
-          record.press(action, window, stub.pane(), choice.id, choice.label)
-          return seen.performed[#seen.performed]
-        end
-      end
-      error('no choice ' .. label)
-    end
-
-    it('goes from the task to what is done', function()
-      apply()
-      local tasks = open()
-      assert.are.equal('InputSelector', tasks.name)
-      assert.matches('^/bin/wp status %-%-json %-%-state=waiting,.* %-%-limit=200$', last_run())
-      assert.are.equal('8  waiting  Bash: ls', tasks.fields.choices[1].label)
-      choose(choose(tasks, '8  '), 'allow')
-      assert.are.equal('/bin/wp answer 8 allow --request=r', last_run())
-      choose(choose(tasks, '7  '), 'raise')
-      assert.are.equal('/bin/wp edit 7 --priority=150', last_run())
-      assert.are.same({ 'Done', 'Done' }, seen.toasts)
-    end)
-
-    it('asks for words where it needs some', function()
-      apply()
-      local line = choose(choose(open(), '8  '), 'deny and say why')
-      assert.are.equal('PromptInputLine', line.name)
-      record.press(line, window, stub.pane(), 'not that')
-      assert.are.equal('/bin/wp answer 8 deny --request=r --message=not that', last_run())
-      local count = #record.ran
-      record.press(line, window, stub.pane(), 'again')
-      assert.are.equal(count, #record.ran, 'an old overlay answers nothing')
-    end)
-
-    it('opens a viewer on this machine', function()
-      apply()
-      local spawned = choose(choose(open(), '7  '), 'attach')
-      assert.are.equal('SpawnCommandInNewTab', spawned.name)
-      assert.are.same({ '/bin/wp', 'attach', '--task', '7' }, spawned.fields.args)
-      assert.are.equal('CurrentPaneDomain', spawned.fields.domain)
-      local deeds = choose(open(), '7  ')
-      record.press(deeds, window, stub.pane { domain = 'SSH:server' }, '1')
-      assert.are.same({ DomainName = 'local' }, seen.performed[#seen.performed].fields.domain)
-      apply { menu = { place = 'right' } }
-      assert.are.equal('SplitPane', choose(choose(open(), '7  '), 'attach').name)
-    end)
-
-    it('takes back what was not chosen', function()
-      apply()
-      local tasks = open()
-      local count = #seen.performed
-      record.press(tasks, window, stub.pane(), nil, nil)
-      record.press(tasks, window, stub.pane(), '--help', 'x')
-      assert.are.equal(count, #seen.performed)
-    end)
-
-    it('says when there is nothing to do', function()
-      apply()
-      record.answer = function()
-        return true, '{"tasks":[]}', ''
-      end
-      record.press(parallel.actions.menu, window, stub.pane())
-      record.answer = function()
-        return true, 'not JSON', ''
-      end
-      record.press(parallel.actions.menu, window, stub.pane())
-      assert.are.equal(2, #seen.toasts)
-      assert.are.same({}, seen.performed)
-    end)
-
-    it('counts as a look at the failures, also after a reload', function()
-      apply()
-      status { failed = 2 }
-      tick()
-      assert.are.equal('right: wp 0/4<Red> ! 2<> ', seen.status[#seen.status])
-      open()
-      tick()
-      assert.are.equal('right: wp 0/4 ', seen.status[#seen.status])
-      config = {}
-      apply()
-      assert.are.equal(' wp 0/4 ', parallel.status_text())
-    end)
-  end)
-
   describe('the bar', function()
     it('is set when it changes, in every window', function()
       apply()
@@ -332,6 +277,7 @@ describe('plugin', function()
       tick()
       tick()
       assert.are.same({ 'right: wp 1/4 ' }, seen.status)
+      assert.are.equal(3, seen.asked_again, 'else WezTerm would not come again')
       local other, seen_there = stub.window { id = 1 }
       tick(other)
       assert.are.same({ 'right: wp 1/4 ' }, seen_there.status)
@@ -357,7 +303,35 @@ describe('plugin', function()
     it('can be on the left', function()
       apply { status = { side = 'left', icons = 'ascii' } }
       tick()
-      assert.are.same({ 'left:<Grey> wp daemon off <>' }, seen.status)
+      assert.are.same({ 'left:<#909090> wp daemon off <>' }, seen.status)
+    end)
+
+    it('leaves nothing behind on a side that it has left', function()
+      local function load_again(options)
+        wezterm, record = stub.new { global = wezterm.GLOBAL }
+        config = stub.config()
+        apply(options)
+      end
+      apply { status = { side = 'left', icons = 'ascii' } }
+      local other, seen_there = stub.window { id = 1 }
+      tick()
+      tick(other)
+      load_again { status = { side = 'right', icons = 'ascii' } }
+      tick()
+      tick()
+      tick(other)
+      for _, shown in ipairs { seen, seen_there } do
+        local last = { table.unpack(shown.status, 2) }
+        assert.are.same({ 'left:', 'right:<#909090> wp daemon off <>' }, last)
+      end
+      load_again { status = false }
+      tick()
+      tick()
+      assert.are.equal(4, #seen.status)
+      assert.are.equal('right:', seen.status[4])
+      load_again { status = false }
+      tick()
+      assert.are.equal(4, #seen.status)
     end)
 
     it('is there for bars of one’s own', function()
@@ -400,6 +374,30 @@ describe('plugin', function()
       assert.are.same({}, seen.toasts)
     end)
 
+    it('come with a bar of one’s own that is never set', function()
+      apply { status = false }
+      status { running = 1 }
+      tick()
+      tick()
+      local other, seen_there = stub.window { id = 1 }
+      tick(other)
+      for seconds = 1, 3 do
+        record.now_ms = record.now_ms + 1000
+        status { attention = seconds }
+        assert.are.equal(2, record.ring(), 'one timer for each window')
+      end
+      assert.are.equal(3, #seen.toasts + #seen_there.toasts)
+      assert.are.same({}, seen.status)
+      -- A window that is gone has nothing to tell.
+      local gone = setmetatable({}, {
+        __index = function()
+          error 'this window is closed'
+        end,
+      })
+      record.emit('update-status', gone, stub.pane())
+      assert.are.equal(2, record.ring())
+    end)
+
     it('are not lost to a bar that has no window', function()
       apply()
       status { running = 1 }
@@ -412,67 +410,13 @@ describe('plugin', function()
       assert.are.same({ 'A task needs an answer' }, seen.toasts)
     end)
   end)
-
-  describe('tabs', function()
-    local function tab(id, active)
-      local pane = { title = 'sh' }
-      return { tab_id = id, tab_index = 0, is_active = active, tab_title = '', active_pane = pane }
-    end
-
-    local function title(id, active)
-      return record.ask('format-tab-title', tab(id, active), {}, {}, { use_fancy_tab_bar = false })
-    end
-
-    local function say(pane, value, name)
-      record.emit('user-var-changed', window, pane, name or 'wezterm_parallel_attention', value)
-    end
-
-    it('are marked until they are seen', function()
-      apply()
-      tick()
-      say(stub.pane { id = 5, tab_id = 2 }, 'answer')
-      assert.are.equal(' ? 1: sh ', title(2, false))
-      assert.is_nil(title(2, true))
-      assert.is_nil(title(1, false))
-      assert.are.equal('? ', parallel.tab_marker(tab(2, false)))
-      tick((stub.window { tab_id = 2, focused = false }))
-      assert.are.equal(' ? 1: sh ', title(2, false))
-      tick((stub.window { tab_id = 2 }))
-      assert.is_nil(title(2, false))
-    end)
-
-    it('are not marked while somebody looks, or by what others say', function()
-      apply()
-      tick()
-      say(stub.pane { tab_id = 1 }, 'ended')
-      assert.is_nil(title(1, false))
-      say(stub.pane { tab_id = 2 }, 'rm -rf /')
-      say(stub.pane { tab_id = 2 }, 'answer', 'other')
-      assert.is_nil(title(2, false))
-      say(stub.pane { tab_id = 2 }, 'ended')
-      assert.are.equal(' * 1: sh ', title(2, false))
-      say(stub.pane { tab_id = 2 }, '')
-      assert.is_nil(title(2, false))
-    end)
-
-    it('leave the titles to a handler of the user’s own, wherever it stands', function()
-      apply()
-      wezterm.on('format-tab-title', function()
-        return 'mine'
-      end)
-      tick()
-      tick()
-      assert.are.equal(2, #record.handlers['format-tab-title'])
-      say(stub.pane { tab_id = 2 }, 'answer')
-      assert.are.equal('mine', title(2, false))
-    end)
-  end)
 end)
 
 describe('the stub', function()
   it('has nothing that 20240203 has not', function()
     local strict = stub.new()
-    for _, wrong in ipairs {
+    local action = strict.action
+    for index, wrong in ipairs {
       function()
         return strict.serde
       end,
@@ -480,25 +424,64 @@ describe('the stub', function()
         return strict.to_strnig -- typos:ignore
       end,
       function()
-        strict.action.PromptInputLine { description = '', action = {}, initial_value = 'x' }
+        action.PromptInputLine { description = '', action = action.EmitEvent 'x', initial_value = 'x' }
       end,
       function()
-        strict.action.InputSelector { title = 'no action' }
+        action.InputSelector { title = 'no action' }
+      end,
+      function()
+        action.PromptInputLine { description = '', action = {} }
+      end,
+      function()
+        action.SpawnCommandInNewTab { args = { 'true' }, domain = 'CurrentPane' }
+      end,
+      function()
+        action.SpawnCommandInNewTab { args = { 7 } }
+      end,
+      function()
+        action.SplitPane { direction = 'Bottom' }
+      end,
+      function()
+        action.SplitPane { direction = 'Down', command = { args = { 'true' }, environment = {} } }
       end,
       function()
         strict.run_child_process { 'true' }
       end,
       function()
+        strict.on('format-pane-title', print)
+      end,
+      function()
         stub.window():set_title 'x'
+      end,
+      function()
+        return stub.window():effective_config().no_such_option
       end,
       function()
         return stub.pane().get_progress
       end,
       function()
+        return stub.pane():get_current_working_dir().folder
+      end,
+      function()
+        return stub.tab_information({ tab_id = 1 }).is_last_active
+      end,
+      function()
+        return stub.tab_information({}, 'sh').active_pane.progress
+      end,
+      function()
+        stub.config().window_decorations = 'NONE'
+      end,
+      function()
+        stub.config().keys = { { key = 'x', mods = 'CTRL+SHIFT', action = 'mine' } }
+      end,
+      function()
+        stub.config().keys = { { key = 'x', modifiers = 'CTRL', action = 'mine' } }
+      end,
+      function()
         strict.GLOBAL.x = {}
       end,
     } do
-      assert.has_error(wrong)
+      assert(not pcall(wrong), 'it takes what is wrong: ' .. index)
     end
     assert.are.same({ a = { 1, 'x\n', true } }, json.parse '{"a":[1,"x\\n",true],"b":null}')
   end)

@@ -1,38 +1,29 @@
---- What is typed at a prompt: a priority in front, all else as it is.
+--- What is typed at a prompt: a priority and a workspace in front, all else as it is.
 
+local json = require 'support.json'
 local prompt = require 'wezterm_parallel.prompt'
 
+--- The same cases as the command line's own reader of such words.
+local function cases()
+  local file = assert(io.open('tests/fixtures/typed.json', 'rb'))
+  local text = file:read 'a'
+  file:close()
+  return json.parse(text)
+end
+
 describe('prompt.parse', function()
-  it('takes text as it is', function()
-    for _, line in ipairs { 'fix it', '-', '--help', '@src/a.rs fix', 'it\'s $(x) `y` "z"', '!', '! a' } do
-      assert.are.same({ text = line }, prompt.parse(line))
+  it('takes lines apart as the command line does', function()
+    local count = 0
+    for _, case in ipairs(cases()) do
+      local typed, problem = prompt.parse(case[1])
+      assert.are.same(case[2], typed or { problem = problem })
+      count = count + 1
     end
+    assert.are.equal(true, count > 30)
   end)
 
-  it('takes the priority from the front', function()
-    assert.are.same({ text = 'fix the tests', priority = 'high' }, prompt.parse '!high fix the tests')
-    assert.are.same({ text = 'x', priority = 'urgent' }, prompt.parse ' !URGENT  x')
-    assert.are.same({ text = 'x', priority = '180' }, prompt.parse '!180 x')
-  end)
-
-  it('refuses a priority that is none', function()
-    local function problem(line)
-      local typed, words = prompt.parse(line)
-      assert.is_nil(typed)
-      return words
-    end
-    assert.are.equal('a priority is 0 to 255, not 256', problem '!256 x')
-    assert.are.equal('a priority is 0 to 255, not 9999999999', problem '!9999999999 x')
-    assert.are.equal('there is no priority !urgnt: did you mean !urgent?', problem '!urgnt x') -- typos:ignore
-  end)
-
-  it('leaves other words behind an exclamation mark alone', function()
-    assert.are.same({ text = '!important: fix' }, prompt.parse '!important: fix')
-  end)
-
-  it('refuses what cannot be queued', function()
-    for _, line in ipairs { '', '  ', '!high', '!high  ', 'a\0b', ('x'):rep(200 * 1024) } do
-      assert.is_nil((prompt.parse(line)))
-    end
+  it('refuses what is no argument of a program', function()
+    assert.is_nil((prompt.parse(('x'):rep(200 * 1024))))
+    assert.is_nil((prompt.parse 'a\0b'))
   end)
 end)

@@ -51,7 +51,14 @@ describe('status', function()
   before_each(function()
     path = path or os.tmpname()
     formatted = 0
+    local kept = {}
     host = {
+      recall = function(_, name)
+        return kept[name]
+      end,
+      remember = function(_, name, value)
+        kept[name] = value
+      end,
       now_ms = function()
         return NOW_MS
       end,
@@ -166,7 +173,7 @@ describe('status', function()
     end
     assert.are.equal(true, made:update())
     assert.are.equal(' wp daemon off ', made.plain)
-    assert.are.equal('<Grey> wp daemon off <>', made.formatted)
+    assert.are.equal('<#909090> wp daemon off <>', made.formatted)
     host.now_ms = function()
       return NOW_MS
     end
@@ -195,7 +202,7 @@ describe('status', function()
     local made = new { format = '[{new_failed}]' }
     made:update()
     assert.are.equal('3', made.plain)
-    assert.are.equal(3, made:look())
+    made:look(3)
     made:update()
     assert.are.equal('', made.plain)
     write(content { failed = 5 })
@@ -208,6 +215,22 @@ describe('status', function()
     write(content { failed = 2 })
     made:update()
     assert.are.equal('1', made.plain)
+    -- What the configuration finds when it is loaded again.
+    made = new { format = '[{new_failed}]' }
+    made:update()
+    assert.are.equal('1', made.plain)
+  end)
+
+  it('counts as seen only what was shown', function()
+    write(content { failed = 7 })
+    local made = new { format = '{new_failed}' }
+    made:update()
+    made:look(5)
+    made:update()
+    assert.are.equal('2', made.plain)
+    made:look(5)
+    made:update()
+    assert.are.equal('0', made.plain)
   end)
 
   it('knows where the daemon writes', function()

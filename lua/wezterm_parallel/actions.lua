@@ -4,11 +4,18 @@
 
 local client = require 'wezterm_parallel.client'
 local config = require 'wezterm_parallel.config'
+local deeds = require 'wezterm_parallel.deeds'
 local menu = require 'wezterm_parallel.menu'
 local prompt = require 'wezterm_parallel.prompt'
 local text = require 'wezterm_parallel.text'
 
 local M = {}
+
+--- Answers that are asked for in words, until the configuration is loaded again: WezTerm keeps the handler of
+--- each for that long.
+local ASKED_MAX = 500
+local TOO_MANY = 'Too many answers since the configuration was loaded: load it again, or use '
+  .. '`wezterm-parallel answer`'
 
 ---@class wezterm_parallel.Actions
 local Actions = {}
@@ -16,7 +23,7 @@ Actions.__index = Actions
 
 ---@param host table
 ---@param options wezterm_parallel.Options
----@param looked fun() called when somebody sees the tasks
+---@param looked fun(failed: integer) called when somebody sees so many tasks that have failed
 ---@return wezterm_parallel.Actions
 function M.new(host, options, looked)
   return setmetatable({ host = host, options = options, looked = looked }, Actions)
@@ -32,25 +39,34 @@ function Actions:assignments(handler)
       call(self, ...)
     end))
   end
-  -- Made once: WezTerm keeps every callback for as long as it runs.
-  self.on_task = asked('the task menu', self.choose_deed)
-  self.on_deed = asked('the task menu', self.do_deed)
-  self.on_words = asked('the task menu', self.do_deed_with)
+  self.asked, self.asked_count = {}, 0
+  self.named = function(name, place, call)
+    return host:named(
+      name,
+      handler(place, function(...)
+        call(self, ...)
+      end)
+    )
+  end
+  self.on_task = self.named('task', 'the task menu', self.choose_deed)
+  self.on_deed = self.named('deed', 'the task menu', self.do_deed)
   return {
     prompt = host:prompt_line(
-      'A prompt to queue. !high or !180 in front sets the priority.',
+      'A prompt to queue. In front: !high or !180 for its priority, @name for its workspace.',
       asked('a prompt', function(_, window, pane, line)
         self:queue_line(window, pane, line, false)
       end)
     ),
     shell = host:prompt_line(
-      'A shell command to queue. !high or !180 in front sets the priority.',
+      'A shell command to queue. In front: !high or !180 for its priority, @name for its workspace.',
       asked('a command', function(_, window, pane, line)
         self:queue_line(window, pane, line, true)
       end)
     ),
     selection = asked('the selection', self.queue_selection),
+    editor = asked('the editor', self.queue_with_editor),
     menu = asked('the task menu', self.open_menu),
+    panes = asked('the panes', self.open_panes),
     pause = asked('pause', self.pause_or_resume),
   }
 end
@@ -102,6 +118,7 @@ function Actions:queue(window, pane, typed, shell)
     client.queue {
       text = typed.text,
       priority = typed.priority,
+      workspace = typed.workspace,
       cwd = folder,
       shell = shell,
       env = self.options.env,
@@ -135,10 +152,34 @@ function Actions:queue_selection(window, pane)
   self:queue(window, pane, { text = body }, false)
 end
 
+--- The editor has a tab of its own, which says by itself what came of it. A program that is not there could
+--- say nothing in it, so it is tried before.
+function Actions:queue_with_editor(window, pane)
+  local folder = self:folder(window, pane)
+  if not folder or not self:ask(window, { '--version' }) then
+    return
+  end
+  local editor = self.options.editor
+  local action = self.host:spawn {
+    argv = self:argv(client.queue_edited(folder, self.options.env)),
+    place = 'tab',
+    here = true,
+    variables = editor and { VISUAL = editor },
+  }
+  self.host:perform(window, pane, action)
+end
+
+function Actions:open_panes(window)
+  local _, said = self:ask(window, client.open_panes(self.options.panes))
+  if said then
+    self:toast(window, text.line(said, 300))
+  end
+end
+
 --- Asks the daemon rather than the file, which may be a moment behind: the second of two quick presses
 --- undoes the first.
 function Actions:pause_or_resume(window)
-  local stdout = self:ask(window, client.status(1))
+  local stdout = self:ask(window, client.status(client.ACTIVE, 1))
   if not stdout then
     return
   end
@@ -151,62 +192,110 @@ end
 
 -- ---- the task menu ----------------------------------------------------------------------------------------
 
+--- The tasks of the menu, as answers of the program: what is active, then what has failed, then what waits,
+--- none of which may crowd out the next. Nil after a toast with an error.
+function Actions:tasks(window)
+  local found, left = {}, self.options.menu.limit
+  local groups = { client.ACTIVE, client.FAILED, client.WAITING }
+  for index, states in ipairs(groups) do
+    -- Half of what is left, so that something is left; the last one takes all.
+    local limit = index < #groups and math.max(1, left // 2) or left
+    if left > 0 then
+      local stdout = self:ask(window, client.status(states, limit))
+      if not stdout then
+        return nil
+      end
+      found[index] = self.host.json(stdout) or {}
+      left = left - menu.count(found[index])
+    end
+  end
+  return found
+end
+
 function Actions:open_menu(window, pane)
-  local stdout = self:ask(window, client.status(self.options.menu.limit))
-  if not stdout then
+  local found = self:tasks(window)
+  if not found then
     return
   end
-  self.looked()
-  local choices, tasks = menu.choices(self.host.json(stdout))
+  local choices, failed = menu.choices(found)
   if #choices == 0 then
     return self:toast(window, 'No task waits, runs or has failed')
   end
-  self.menu_tasks = tasks
   self.host:perform(window, pane, self.host:selector('Tasks', choices, self.on_task))
+  self.looked(failed)
+end
+
+--- A task as it is now, or nil after a toast.
+function Actions:task(window, id)
+  local stdout = self:ask(window, client.show(id))
+  local task = stdout and self.host.json(stdout)
+  if type(task) == 'table' and task.id == id then
+    return task
+  elseif stdout then
+    self:toast(window, ('Task %s cannot be shown'):format(id))
+  end
 end
 
 function Actions:choose_deed(window, pane, id)
-  local task = id and self.menu_tasks and self.menu_tasks[id]
-  if not task then
-    return
+  local task = client.is_id(id) and self:task(window, id)
+  if task then
+    self.host:perform(window, pane, self.host:selector(menu.label(task), deeds.choices(task), self.on_deed))
   end
-  self.menu_deeds = menu.deeds(task)
-  local choices = {}
-  for index, deed in ipairs(self.menu_deeds) do
-    choices[index] = { id = tostring(index), label = deed.label }
-  end
-  self.host:perform(window, pane, self.host:selector(menu.label(task), choices, self.on_deed))
 end
 
 function Actions:do_deed(window, pane, id)
-  local deed = id and self.menu_deeds and self.menu_deeds[tonumber(id)]
+  local deed = deeds.of_id(id)
   if not deed then
     return
-  elseif deed.pane then
+  elseif deed.name == 'attach' then
     local here = self.host:is_local(window, pane, self.options.local_domains)
-    local action = self.host:spawn(self:argv(deed.pane), self.options.menu.place, here)
+    local argv = self:argv { 'attach', '--task', deed.task }
+    local action = self.host:spawn { argv = argv, place = self.options.menu.place, here = here }
     self.host:perform(window, pane, action)
-  elseif deed.ask then
-    self.menu_ask = deed
-    self.host:perform(window, pane, self.host:prompt_line(deed.ask, self.on_words))
+  elseif deed.name == 'cancel' then
+    self:cancel(window, pane, deed)
+  elseif deeds.missing(deed) then
+    self:ask_for_words(window, pane, deed)
   else
-    self:run_deed(window, deed.run)
+    self:run_deed(window, deed)
   end
 end
 
-function Actions:do_deed_with(window, _, line)
-  local deed = self.menu_ask
-  self.menu_ask = nil
-  if deed and line and line ~= '' then
-    self:run_deed(window, deed.run_with(line))
+--- What has not begun is taken back; a worker is not ended by one wrong key. The menu may be an old one, so
+--- the task is looked at again.
+function Actions:cancel(window, pane, deed)
+  local task = self:task(window, deed.task)
+  if not task then
+    return
+  elseif deeds.has_started(task) then
+    local title = 'Stop it? ' .. menu.label(task)
+    self.host:perform(window, pane, self.host:selector(title, deeds.sure(task), self.on_deed))
+  else
+    self:run_deed(window, deed)
   end
 end
 
-function Actions:run_deed(window, arguments)
-  local stdout, stderr = self:ask(window, arguments)
-  if stdout then
-    local said = text.line(stdout ~= '' and stdout or stderr, 200)
-    self:toast(window, said ~= '' and said or 'Done')
+--- A prompt hands back nothing but the line, so its action is one for this very question.
+function Actions:ask_for_words(window, pane, deed)
+  local id = deeds.id(deed)
+  if not self.asked[id] then
+    if self.asked_count >= ASKED_MAX then
+      return self:toast(window, TOO_MANY)
+    end
+    self.asked_count = self.asked_count + 1
+    self.asked[id] = self.named('words:' .. id, 'the task menu', function(_, window_there, _, line)
+      if line and line ~= '' then
+        self:run_deed(window_there, deed, line)
+      end
+    end)
+  end
+  self.host:perform(window, pane, self.host:prompt_line(deeds.missing(deed), self.asked[id]))
+end
+
+function Actions:run_deed(window, deed, typed)
+  local arguments, done = deeds.run(deed, typed)
+  if self:ask(window, arguments) then
+    self:toast(window, done)
   end
 end
 

@@ -11,8 +11,13 @@ local FOLDERS = { '~/.cargo/bin', '~/.local/bin', '/opt/homebrew/bin', '/usr/loc
 
 local PROGRAM = 'wezterm-parallel'
 
---- The tasks that the menu has something to do about.
-local STATES = 'waiting,running,paused,failed,lost,queued,delayed,blocked,held'
+--- Where the pool's panes go, by the option's word.
+local PLACES = { tab = '--new-tab', window = '--new-window', here = '--here' }
+
+--- The tasks that the menu has something to do about: those to look at first, and those that merely wait.
+M.ACTIVE = 'waiting,running,paused'
+M.FAILED = 'failed,lost'
+M.WAITING = 'queued,delayed,blocked,held'
 
 --- The program: the user's choice, else the first that is there, else whatever PATH knows.
 ---@param bin? string
@@ -39,20 +44,30 @@ end
 ---@class wezterm_parallel.Work
 ---@field text string
 ---@field priority? string
+---@field workspace? string
 ---@field cwd string
 ---@field shell? boolean it is a shell line rather than a prompt
 ---@field env? table<string, string>
+
+--- `queue` in a folder, with variables for the task.
+local function queue_in(folder, env)
+  local arguments = { 'queue', '--cwd=' .. folder }
+  for _, name in ipairs(text.sorted_keys(env or {})) do
+    arguments[#arguments + 1] = '--env=' .. name .. '=' .. env[name]
+  end
+  return arguments
+end
 
 --- `queue`, in the form that takes any text: one that begins with a dash is a prompt too.
 ---@param work wezterm_parallel.Work
 ---@return string[]
 function M.queue(work)
-  local arguments = { 'queue', '--cwd=' .. work.cwd }
+  local arguments = queue_in(work.cwd, work.env)
   if work.priority then
     arguments[#arguments + 1] = '--priority=' .. work.priority
   end
-  for _, name in ipairs(text.sorted_keys(work.env or {})) do
-    arguments[#arguments + 1] = '--env=' .. name .. '=' .. work.env[name]
+  if work.workspace then
+    arguments[#arguments + 1] = '--workspace=' .. work.workspace
   end
   if work.shell then
     arguments[#arguments + 1] = '--shell'
@@ -61,10 +76,28 @@ function M.queue(work)
   return arguments
 end
 
+--- `queue` with an editor for the text, in a pane of its own.
+---@param folder string
+---@param env? table<string, string>
+---@return string[]
+function M.queue_edited(folder, env)
+  local arguments = queue_in(folder, env)
+  arguments[#arguments + 1] = '--edit'
+  return arguments
+end
+
+--- A pane for each slot.
+---@param options { layout: string, place: string }
+---@return string[]
+function M.open_panes(options)
+  return { 'panes', 'open', '--layout=' .. options.layout, PLACES[options.place] }
+end
+
+---@param states string
 ---@param limit integer
 ---@return string[]
-function M.status(limit)
-  return { 'status', '--json', '--state=' .. STATES, '--limit=' .. limit }
+function M.status(states, limit)
+  return { 'status', '--json', '--state=' .. states, '--limit=' .. limit }
 end
 
 ---@param id string

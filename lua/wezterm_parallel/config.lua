@@ -12,6 +12,7 @@ local M = {}
 
 ---@class wezterm_parallel.Options
 ---@field bin? string the program; found by itself if absent
+---@field editor? string the editor of `queue --edit`; else the one that the environment names
 ---@field env table<string, string> set for every task that is queued from here
 ---@field status_file? string where the daemon writes status.json
 ---@field local_domains string[] domains of WezTerm besides `local` whose panes are on this machine
@@ -20,6 +21,7 @@ local M = {}
 ---@field toasts false|table
 ---@field tabs false|table
 ---@field menu table
+---@field panes table
 
 --- Icons by name; the values of `nerd` are names in `wezterm.nerdfonts`.
 M.ICONS = {
@@ -56,20 +58,23 @@ M.DEFAULTS = {
     off_format = ' {off_icon} daemon off ',
     side = 'right',
     icons = 'nerd',
-    colors = { attention = 'Yellow', new_failed = 'Red', error = 'Red', off = 'Grey', paused = 'Olive' },
+    colors = { attention = 'Yellow', new_failed = 'Red', error = 'Red', off = '#909090', paused = 'Olive' },
     interval_ms = 250,
     stale_ms = 15000,
   },
   keys = {
     prompt = { key = 'a', mods = 'CTRL|SHIFT' },
     selection = { key = 'y', mods = 'CTRL|SHIFT' },
+    editor = { key = 'e', mods = 'CTRL|SHIFT' },
     shell = { key = 's', mods = 'CTRL|SHIFT' },
     menu = { key = 'j', mods = 'CTRL|SHIFT' },
+    panes = { key = 'g', mods = 'CTRL|SHIFT' },
     pause = { key = 'o', mods = 'CTRL|SHIFT' },
   },
   toasts = { attention = true, failure = true, empty = true, timeout_ms = 5000 },
   tabs = { attention = '? ', failed = '! ', ended = '* ' },
   menu = { limit = 200, place = 'tab' },
+  panes = { layout = 'grid', place = 'tab' },
 }
 
 -- ---- what a value may be ----------------------------------------------------------------------------------
@@ -203,6 +208,7 @@ end
 --- A function checks a value; a table is a section with options of its own.
 local CHECKS = {
   bin = STRING,
+  editor = STRING,
   env = environment,
   status_file = STRING,
   local_domains = list_of_strings,
@@ -226,10 +232,22 @@ local CHECKS = {
     interval_ms = whole(0, 60000),
     stale_ms = whole(6000, 3600000),
   },
-  keys = { prompt = chord, selection = chord, shell = chord, menu = chord, pause = chord },
+  keys = {
+    prompt = chord,
+    selection = chord,
+    editor = chord,
+    shell = chord,
+    menu = chord,
+    panes = chord,
+    pause = chord,
+  },
   toasts = { attention = boolean, failure = boolean, empty = boolean, timeout_ms = whole(0, 600000) },
   tabs = { attention = STRING, failed = STRING, ended = STRING },
   menu = { limit = whole(1, 10000), place = one_of { 'tab', 'right', 'down' } },
+  panes = {
+    layout = one_of { 'grid', 'columns', 'rows', 'tabs' },
+    place = one_of { 'tab', 'window', 'here' },
+  },
 }
 
 --- The sections that `false` switches off.

@@ -14,6 +14,10 @@ local function try(call, ...)
   end
 end
 
+--- The handlers that have a name, by `wezterm`: a second plugin in the same configuration, from another
+--- place, must not have everything done twice.
+local NAMED = setmetatable({}, { __mode = 'k' })
+
 local Host = {}
 Host.__index = Host
 
@@ -51,6 +55,11 @@ end
 --- Handlers return nothing: `false` would keep an event from the user's own.
 function Host:on(event, handler)
   self.wezterm.on(event, handler)
+end
+
+--- Calls a function once, that much later.
+function Host:after(seconds, call)
+  pcall(self.wezterm.time.call_after, seconds, call)
 end
 
 --- What is kept for as long as WezTerm runs, whatever is reloaded: strings, numbers and booleans.
@@ -91,6 +100,24 @@ function Host:callback(handler)
   return self.wezterm.action_callback(handler)
 end
 
+--- An action by a name of its own. WezTerm numbers the callbacks of each load: a menu that has stayed open
+--- while the configuration was loaded again would reach whichever callback has the number now. A name it
+--- either finds again or it does not.
+---@param name string
+---@param handler function
+function Host:named(name, handler)
+  local known = NAMED[self.wezterm] or {}
+  NAMED[self.wezterm] = known
+  name = 'wezterm-parallel-' .. name
+  if not known[name] then
+    self.wezterm.on(name, function(...)
+      known[name](...)
+    end)
+  end
+  known[name] = handler
+  return self.wezterm.action.EmitEvent(name)
+end
+
 --- Asks for a line of text. The fields `prompt` and `initial_value` would be newer than the oldest WezTerm.
 function Host:prompt_line(description, callback)
   return self.wezterm.action.PromptInputLine { description = description, action = callback }
@@ -101,20 +128,29 @@ function Host:selector(title, choices, callback)
     title = title,
     choices = choices,
     fuzzy = true,
+    fuzzy_description = title .. ': ',
     action = callback,
   }
 end
 
+---@class wezterm_parallel.Spawned
+---@field argv string[]
+---@field place 'tab'|'right'|'down'
+---@field here boolean whether the active pane's own domain will do
+---@field variables? table<string, string> set in its environment
+
 --- Starts a program in a new pane of this machine, whatever machine the active pane is on.
----@param argv string[]
----@param place 'tab'|'right'|'down'
----@param here boolean whether the active pane's own domain will do
-function Host:spawn(argv, place, here)
-  local command = { args = argv, domain = here and 'CurrentPaneDomain' or { DomainName = 'local' } }
-  if place == 'tab' then
+---@param spawned wezterm_parallel.Spawned
+function Host:spawn(spawned)
+  local command = {
+    args = spawned.argv,
+    domain = spawned.here and 'CurrentPaneDomain' or { DomainName = 'local' },
+    set_environment_variables = spawned.variables,
+  }
+  if spawned.place == 'tab' then
     return self.wezterm.action.SpawnCommandInNewTab(command)
   end
-  local direction = place == 'right' and 'Right' or 'Down'
+  local direction = spawned.place == 'right' and 'Right' or 'Down'
   return self.wezterm.action.SplitPane { direction = direction, command = command }
 end
 
@@ -132,7 +168,8 @@ function Host:toast(window, words, timeout_ms)
   pcall(window.toast_notification, window, 'wezterm-parallel', words, nil, timeout_ms)
 end
 
---- Sets one side of the status bar.
+--- Sets one side of the status bar, and has WezTerm emit `update-status` again soon: after handlers that
+--- set neither side it does not, until something else happens in the window.
 function Host:set_status(window, side, words)
   pcall(side == 'left' and window.set_left_status or window.set_right_status, window, words)
 end
@@ -151,7 +188,41 @@ function Host:viewed_tab(window)
   return tab and try(tab.tab_id, tab)
 end
 
+--- How many tabs a window has.
+function Host:tab_count(window)
+  local mux_window = try(window.mux_window, window)
+  return #(mux_window and try(mux_window.tabs, mux_window) or {})
+end
+
+---@class wezterm_parallel.FoundPane
+---@field pane_id integer
+---@field tab_id integer
+---@field variables table<string, string>
+
+--- All panes in all tabs of a window.
+---@return wezterm_parallel.FoundPane[]
+function Host:panes_of(window)
+  local found = {}
+  local mux_window = try(window.mux_window, window)
+  for _, tab in ipairs(mux_window and try(mux_window.tabs, mux_window) or {}) do
+    for _, pane in ipairs(try(tab.panes, tab) or {}) do
+      local pane_id, tab_id = try(pane.pane_id, pane), try(tab.tab_id, tab)
+      if pane_id and tab_id then
+        found[#found + 1] =
+          { pane_id = pane_id, tab_id = tab_id, variables = self:user_variables(pane) or {} }
+      end
+    end
+  end
+  return found
+end
+
 -- ---- panes ------------------------------------------------------------------------------------------------
+
+--- What the programs in a pane have said about it; nil if it has gone.
+---@return table<string, string>?
+function Host:user_variables(pane)
+  return try(pane.get_user_vars, pane)
+end
 
 function Host:pane_id(pane)
   return try(pane.pane_id, pane)

@@ -5,7 +5,7 @@
 local M = {}
 
 --- The keys' names and what they do, in the order of the documentation.
-M.NAMES = { 'prompt', 'selection', 'shell', 'menu', 'pause' }
+M.NAMES = { 'prompt', 'selection', 'editor', 'shell', 'menu', 'panes', 'pause' }
 
 local MODIFIERS = {
   CTRL = 'CTRL',

@@ -1,13 +1,16 @@
---- The task menu: the tasks as lines to choose from, and what can be done with the chosen one.
+--- The task menu: the tasks as lines to choose from.
 ---
 --- Pure. Commands and questions come from people and models: they are shown as one harmless line each.
 
 local client = require 'wezterm_parallel.client'
+local deeds = require 'wezterm_parallel.deeds'
 local text = require 'wezterm_parallel.text'
 
 local M = {}
 
 local WORDS_MAX = 100
+--- The longest of the states, and of the ids that get a column of their own.
+local STATE_WIDTH, ID_WIDTH_MAX = 7, 20
 
 --- What the user is asked for comes first, what merely waits comes last.
 local ORDER = {
@@ -21,19 +24,6 @@ local ORDER = {
   blocked = 8,
   held = 9,
 }
-
---- What a raise or a lower adds.
-local PRIORITY_STEP = 50
-
---- The argument of a tool that says what it is about, in the order of preference.
-local SUBJECTS = { 'command', 'file_path', 'path', 'url', 'pattern', 'description' }
-
----@class wezterm_parallel.Deed
----@field label string
----@field run? string[] arguments for the program; its answer is a toast
----@field pane? string[] arguments of a program to run in a pane
----@field ask? string what to ask for first; `run_with` makes the arguments
----@field run_with? fun(line: string): string[]
 
 local function list(value)
   return type(value) == 'table' and value or {}
@@ -50,147 +40,62 @@ local function words_of(task)
   return table.concat(argv, ' ')
 end
 
---- What a question is about, in one line.
-local function subject(question)
-  local input = list(question.input)
-  local choices = list(input.questions)
-  if type(choices[1]) == 'table' and type(choices[1].question) == 'string' then
-    return text.line(choices[1].question, WORDS_MAX)
-  end
-  for _, name in ipairs(SUBJECTS) do
-    if type(input[name]) == 'string' then
-      return text.line(tostring(question.tool) .. ': ' .. input[name], WORDS_MAX)
-    end
-  end
-  return text.line(question.tool, WORDS_MAX)
-end
-
---- One task as one line.
+--- One task as one line: its id and state in columns, if others stand below it.
 ---@param task table a task as `status --json` has it
+---@param id_width? integer
 ---@return string
-function M.label(task)
+function M.label(task, id_width)
   local label = type(task.label) == 'string' and '[' .. task.label .. '] ' or ''
   local question = list(list(task.questions)[1])
-  local words = question.tool and subject(question) or words_of(task)
-  return ('%s  %s  %s'):format(task.id, tostring(task.state), text.line(label .. words, WORDS_MAX))
+  local words = label .. (question.tool and deeds.subject(question) or words_of(task))
+  local line = id_width and ('%-' .. id_width .. 's  %-' .. STATE_WIDTH .. 's  %s') or '%s  %s  %s'
+  return line:format(task.id, tostring(task.state), text.line(words, WORDS_MAX))
 end
 
---- The lines of the menu, and the tasks by their ids.
----@param answer any what `status --json` printed
----@return table[] choices
----@return table<string, table> tasks
-function M.choices(answer)
-  local sorted, tasks = {}, {}
-  for place, task in ipairs(list(list(answer).tasks)) do
-    if type(task) == 'table' and client.is_id(task.id) then
-      sorted[#sorted + 1] = { task = task, rank = ORDER[task.state] or 10, place = place }
-      tasks[task.id] = task
+local FAILED = { failed = true, lost = true }
+
+--- The tasks in answers, each once: one may have changed its state from one answer to the next.
+local function tasks_in(found)
+  local sorted, seen = {}, {}
+  for _, answer in ipairs(found) do
+    for _, task in ipairs(list(list(answer).tasks)) do
+      if type(task) == 'table' and client.is_id(task.id) and not seen[task.id] then
+        seen[task.id] = true
+        sorted[#sorted + 1] = { task = task, rank = ORDER[task.state] or 10, place = #sorted }
+      end
     end
   end
+  return sorted
+end
+
+--- How many tasks an answer has.
+---@param answer any what `status --json` printed
+---@return integer
+function M.count(answer)
+  return #list(list(answer).tasks)
+end
+
+--- The lines of the menu, with the tasks' ids.
+---@param found any[] what `status --json` printed, once or several times
+---@return { id: string, label: string }[] choices
+---@return integer failed how many of them have failed
+function M.choices(found)
+  local sorted = tasks_in(found)
   table.sort(sorted, function(left, right)
     if left.rank ~= right.rank then
       return left.rank < right.rank
     end
     return left.place < right.place
   end)
-  local choices = {}
+  local choices, id_width, failed = {}, 1, 0
+  for _, entry in ipairs(sorted) do
+    id_width = math.min(math.max(id_width, #entry.task.id), ID_WIDTH_MAX)
+    failed = failed + (FAILED[entry.task.state] and 1 or 0)
+  end
   for index, entry in ipairs(sorted) do
-    choices[index] = { id = entry.task.id, label = M.label(entry.task) }
+    choices[index] = { id = entry.task.id, label = M.label(entry.task, id_width) }
   end
-  return choices, tasks
-end
-
---- The questions with answers to choose from that are in a question; none if it is about a permission.
-local function choices_in(question)
-  local found = {}
-  for _, choice in ipairs(list(list(question.input).questions)) do
-    if type(choice) == 'table' and type(choice.question) == 'string' then
-      found[#found + 1] = choice
-    end
-  end
-  return found
-end
-
---- The answers that are offered, if it is one question with one answer.
-local function offered(questions)
-  local answers = {}
-  if #questions ~= 1 or questions[1].multiSelect then
-    return answers
-  end
-  for _, option in ipairs(list(questions[1].options)) do
-    if type(option) == 'table' and type(option.label) == 'string' then
-      answers[#answers + 1] = option.label
-    end
-  end
-  return answers
-end
-
---- What can be answered to one question.
-local function answers(deeds, id, question)
-  local request = question.request_id
-  if type(request) ~= 'string' or request == '' then
-    return
-  end
-  local about = subject(question)
-  local choices = choices_in(question)
-  for _, answer in ipairs(offered(choices)) do
-    -- With its question in front: an answer may hold a `=` itself.
-    local named = choices[1].question .. '=' .. answer
-    deeds[#deeds + 1] =
-      { label = 'answer: ' .. text.line(answer, WORDS_MAX), run = client.allow(id, request, named) }
-  end
-  if #choices == 0 then
-    deeds[#deeds + 1] = { label = 'allow  ' .. about, run = client.allow(id, request) }
-  elseif #choices == 1 then
-    deeds[#deeds + 1] = {
-      label = 'another answer …',
-      ask = about,
-      run_with = function(line)
-        return client.allow(id, request, choices[1].question .. '=' .. line)
-      end,
-    }
-  end
-  deeds[#deeds + 1] = { label = 'deny  ' .. about, run = client.deny(id, request) }
-  deeds[#deeds + 1] = {
-    label = 'deny and say why …',
-    ask = 'What the model is told:',
-    run_with = function(line)
-      return client.deny(id, request, line)
-    end,
-  }
-end
-
-local ENDED = { failed = true, lost = true, cancelled = true, skipped = true, succeeded = true }
-local STARTED = { running = true, waiting = true, paused = true }
-
---- What can be done with a task, the likeliest first.
----@param task table
----@return wezterm_parallel.Deed[]
-function M.deeds(task)
-  local deeds, id, state = {}, task.id, task.state
-  for _, question in ipairs(list(task.questions)) do
-    if type(question) == 'table' then
-      answers(deeds, id, question)
-    end
-  end
-  deeds[#deeds + 1] = { label = 'attach  show it in a pane', pane = { 'attach', '--task', id } }
-  if ENDED[state] then
-    deeds[#deeds + 1] = { label = 'retry', run = { 'retry', id } }
-    return deeds
-  end
-  local priority = math.type(task.priority) == 'integer' and task.priority or nil
-  if priority and not STARTED[state] then
-    deeds[#deeds + 1] = {
-      label = ('raise  from %d'):format(priority),
-      run = client.edit_priority(id, priority + PRIORITY_STEP),
-    }
-    deeds[#deeds + 1] = {
-      label = ('lower  from %d'):format(priority),
-      run = client.edit_priority(id, priority - PRIORITY_STEP),
-    }
-  end
-  deeds[#deeds + 1] = { label = 'cancel', run = { 'cancel', id } }
-  return deeds
+  return choices, failed
 end
 
 return M

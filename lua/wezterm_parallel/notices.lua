@@ -12,8 +12,9 @@ local function counted(number, one, several)
   return number == 1 and one or several:format(number)
 end
 
+--- A queue whose tasks are delayed, held or blocked is not empty.
 local function busy(snapshot)
-  return snapshot.queued + snapshot.running + snapshot.attention > 0
+  return snapshot.queued + snapshot.running + snapshot.attention + snapshot.waiting > 0
 end
 
 --- What has happened from one snapshot to the next.

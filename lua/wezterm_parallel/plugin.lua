@@ -14,8 +14,10 @@ local text = require 'wezterm_parallel.text'
 
 local M = {}
 
---- Windows come and go; what was last shown in them is worth no more room than this.
-local WINDOWS_MAX = 64
+--- With a bar of the user's own, who knows whether it keeps the events coming.
+local ALONE_SECONDS = 1
+
+local RESET = '\27[0m'
 
 ---@class wezterm_parallel.Plugin
 ---@field actions table<string, any> the key assignments by name, after `apply_to_config`
@@ -29,9 +31,10 @@ function M.new(wezterm)
   local self = setmetatable({
     host = hosts.new(wezterm),
     options = config.resolve(nil),
-    tabs = tabs.new(),
-    shown = {},
-    windows = 0,
+    timers = {},
+    tab_counts = {},
+    focused = {},
+    cleared = {},
     problems = {},
   }, Plugin)
   local exported = { actions = {} }
@@ -85,8 +88,8 @@ function Plugin:apply(builder, given, exported)
   for _, problem in ipairs(self.problems) do
     self.host:warn(problem)
   end
-  local function looked()
-    self.host:remember('looked_at', self:current_status():look())
+  local function looked(failed)
+    self:current_status():look(failed)
   end
   local function handler(place, call)
     return function(...)
@@ -120,7 +123,6 @@ function Plugin:current_status()
   if not self.status then
     local options = self.options.status or config.DEFAULTS.status
     self.status = statuses.new(self.host, options, self.options.status_file)
-    self.status.looked_at = tonumber(self.host:recall 'looked_at') or 0
   end
   return self.status
 end
@@ -157,33 +159,47 @@ end
 function Plugin:on_update(window)
   self:report_problems(window)
   self:title_tabs()
-  if self.options.tabs then
-    local viewed = self.tabs.count > 0 and self.host:viewed_tab(window)
-    if viewed then
-      self.tabs:seen(viewed)
-    end
-  end
+  local other_marks = self.options.tabs and self:look_at_tabs(window)
   local status = self:current_status()
   self:read(window, status)
+  self:clear_former_side(window)
   if self.options.status then
-    self:show(window, status.formatted)
+    -- WezTerm draws its tabs anew when a status changes, also by an escape that changes nothing.
+    local words = status.formatted .. (other_marks and RESET or '')
+    -- Also when it says what it said before: WezTerm compares by itself, and comes again only after this.
+    self.host:set_status(window, self.options.status.side, words)
+  else
+    self:come_again(window)
   end
 end
 
---- Sets the bar of one window if it says something else by now.
-function Plugin:show(window, words)
+--- A window keeps what was set last: text from before the options were changed would stand there for ever.
+function Plugin:clear_former_side(window)
+  local side = self.options.status and self.options.status.side or ''
+  if not self.former_side then
+    self.former_side = self.host:recall 'side' or ''
+    self.host:remember('side', side)
+  end
   local id = self.host:window_id(window)
-  if id == nil or self.shown[id] == words then
+  if self.former_side == '' or self.former_side == side or id == nil or self.cleared[id] then
     return
   end
-  if self.shown[id] == nil then
-    self.windows = self.windows + 1
-    if self.windows > WINDOWS_MAX then
-      self.shown, self.windows = {}, 1
-    end
+  self.cleared[id] = true
+  self.host:set_status(window, self.former_side, '')
+end
+
+--- Toasts and tabs must not depend on what somebody else's bar does. One timer for each window; a window that
+--- has been closed ends its own.
+function Plugin:come_again(window)
+  local id = self.host:window_id(window)
+  if id == nil or self.timers[id] then
+    return
   end
-  self.shown[id] = words
-  self.host:set_status(window, self.options.status.side, words)
+  self.timers[id] = true
+  self.host:after(ALONE_SECONDS, function()
+    self.timers[id] = nil
+    self:guard('update-status', self.on_update, self, window)
+  end)
 end
 
 --- What is wrong with the options, as one toast, once for as long as WezTerm runs.
@@ -213,9 +229,54 @@ function Plugin:title_tabs()
   end)
 end
 
+--- What is known of the tabs, also from before the configuration was loaded again.
+function Plugin:current_tabs()
+  self.tabs = self.tabs or tabs.restore(self.host:recall 'tabs')
+  return self.tabs
+end
+
+function Plugin:remember_tabs()
+  if self.tabs.changed then
+    self.host:remember('tabs', self.tabs:saved())
+  end
+end
+
+--- The tab that somebody looks at in a window, if it is one.
+function Plugin:viewed_tab(window)
+  local viewed, id = self.host:viewed_tab(window), self.host:window_id(window)
+  if id then
+    self.focused[id] = viewed ~= nil
+  end
+  return viewed
+end
+
+--- Takes in panes that this configuration has not heard of, and the marks from tabs that are looked at.
+---@return boolean other whether the tabs are to be drawn anew
+function Plugin:look_at_tabs(window)
+  local known, id = self:current_tabs(), self.host:window_id(window)
+  local count = self.host:tab_count(window)
+  local is_new = id ~= nil and self.tab_counts[id] ~= count
+  if not is_new and known.marked == 0 then
+    return false
+  end
+  local viewed = self:viewed_tab(window)
+  if is_new then
+    self.tab_counts[id] = count
+    for _, pane in ipairs(self.host:panes_of(window)) do
+      known:find(pane.pane_id, pane.tab_id, pane.variables, pane.tab_id == viewed)
+    end
+  end
+  local found = is_new and known.marked > 0
+  local gone = viewed ~= nil and known:seen(viewed)
+  self:remember_tabs()
+  return found or gone
+end
+
 function Plugin:marker(tab)
   local options = self.options.tabs
-  local mark = options and not tab.is_active and self.tabs:mark(tab.tab_id)
+  -- A tab that has just been chosen loses its mark a moment later.
+  local is_seen = tab.is_active and self.focused[tab.window_id]
+  local mark = options and not is_seen and self:current_tabs():mark(tab.tab_id)
   return mark and options[mark] or ''
 end
 
@@ -231,15 +292,14 @@ function Plugin:on_variable(window, pane, name, value)
   if name ~= tabs.VARIABLE then
     return
   end
+  -- This may let other events pass; what is read after it is of one moment.
+  local viewed = self:viewed_tab(window)
+  local known, variables = self:current_tabs(), self.host:user_variables(pane)
   local pane_id, tab_id = self.host:pane_id(pane), self.host:tab_of(pane)
-  if not pane_id or not tab_id then
-    return
+  if variables and pane_id and tab_id then
+    known:hear(pane_id, tab_id, value, variables, viewed == tab_id)
+    self:remember_tabs()
   end
-  local mark = tabs.mark_of(value)
-  if mark and self.host:viewed_tab(window) == tab_id then
-    mark = nil
-  end
-  self.tabs:set(pane_id, tab_id, mark)
 end
 
 return M

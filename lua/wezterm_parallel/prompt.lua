@@ -1,6 +1,7 @@
---- What somebody typed at the prompt of a key: the priority in front, and the text itself.
+--- What somebody typed at the prompt of a key: the priority and the workspace in front, and the text itself.
 ---
---- Pure. `!high fix the tests` and `!180 fix the tests` carry a priority; all other text is taken as it is.
+--- Pure. `!high fix the tests`, `!180 …` carry a priority and `@api …` a workspace; all other text is taken
+--- as it is, `@src/main.rs` too. `queue --edit` reads the same: tests/fixtures/typed.json holds both to it.
 
 local text = require 'wezterm_parallel.text'
 
@@ -14,6 +15,7 @@ local BYTES_MAX = 120 * 1024
 ---@class wezterm_parallel.Typed
 ---@field text string
 ---@field priority? string a name or a number, as `queue --priority` takes it
+---@field workspace? string
 
 --- The word after the exclamation mark: a priority, nothing (then it belongs to the text), or a mistake.
 local function priority(word)
@@ -58,18 +60,28 @@ end
 ---@return wezterm_parallel.Typed? typed
 ---@return string? problem
 function M.parse(line)
-  local word, rest = line:match '^%s*!(%S+)%s*(.*)$'
-  if word then
-    local value, problem = priority(word)
+  local typed, rest = {}, line
+  while true do
+    local sign, word, after = rest:match '^%s*([!@])(%S+)%s*(.*)$'
+    local value, problem
+    if sign == '!' and not typed.priority then
+      value, problem = priority(word)
+      typed.priority = value
+    elseif sign == '@' and not typed.workspace then
+      -- Names of files have a dot or a slash in them, and are meant for Claude.
+      value = word:match '^[%w_][%w_-]*$'
+      typed.workspace = value
+    end
     if problem then
       return nil, problem
-    elseif value then
-      local body, empty = M.body(rest)
-      return body and { text = body, priority = value }, empty
+    elseif not value then
+      break
     end
+    rest = after
   end
-  local body, problem = M.body(line)
-  return body and { text = body }, problem
+  local body, problem = M.body(rest)
+  typed.text = body
+  return body and typed, problem
 end
 
 return M

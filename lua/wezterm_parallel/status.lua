@@ -21,6 +21,7 @@ local MESSAGE_CHARACTERS_MAX = 60
 ---@field slots integer
 ---@field paused boolean
 ---@field attention integer
+---@field waiting integer tasks that go on later
 ---@field failed integer
 ---@field blocked string what holds up the queue, besides taken slots
 ---@field error string why the journal cannot be written
@@ -96,6 +97,7 @@ function M.parse(content, json)
     slots = count(parsed.slots),
     paused = parsed.paused == true,
     attention = count(parsed.attention),
+    waiting = count(parsed.waiting),
     failed = count(parsed.failed),
     blocked = blocked(parsed.blocked_by),
     error = parsed.journal_error and text.line(parsed.journal_error, MESSAGE_CHARACTERS_MAX) or '',
@@ -214,7 +216,7 @@ local function icons_of(choice, host)
 end
 
 --- A status with nothing read yet.
----@param host table what of WezTerm it needs: now_ms, json, format, icon, environment, home
+---@param host table what of WezTerm it needs: now_ms, json, format, icon, environment, home, recall, remember
 ---@param options table the section `status`
 ---@param file? string
 ---@return wezterm_parallel.Status
@@ -226,7 +228,7 @@ function M.new(host, options, file)
     icons = icons_of(options.icons, host),
     parts = M.compile(options.format),
     off_parts = M.compile(options.off_format),
-    looked_at = 0,
+    looked_at = tonumber(host:recall 'looked_at') or 0,
     fresh = false,
     read_at_ms = -math.huge,
     plain = '',
@@ -238,17 +240,22 @@ end
 function Status:new_failures()
   local failed = self.snapshot and self.snapshot.failed or 0
   if failed < self.looked_at then
-    self.looked_at = failed
+    self:look_at(failed)
   end
   return failed - self.looked_at
 end
 
---- The failures so far have been looked at.
----@return integer failed how many those are
-function Status:look()
-  self.looked_at = self.snapshot and self.snapshot.failed or 0
+--- Notes how many failures have been looked at, for after the configuration is loaded again, too.
+function Status:look_at(failed)
+  self.looked_at = failed
+  self.host:remember('looked_at', failed)
+end
+
+--- Somebody sees so many failures, the newest of them.
+---@param shown integer
+function Status:look(shown)
+  self:look_at(self.looked_at + math.min(shown, self:new_failures()))
   self.rendered_for = nil
-  return self.looked_at
 end
 
 --- Renders again if what is shown would differ.

@@ -13,6 +13,9 @@ local HIDDEN = {
   '\xEF\xBB\xBF',
 }
 
+--- Longer words are no misspelt names.
+local WORD_CHARACTERS_MAX = 64
+
 --- One line of visible text, at most so many characters long.
 ---@param value any
 ---@param characters_max integer
@@ -32,35 +35,52 @@ function M.line(value, characters_max)
   return text:sub(1, utf8.offset(text, characters_max) - 1) .. '…'
 end
 
---- How many letters must be changed, added or left out to make one word of the other.
+--- How many letters must be changed, added, left out or swapped with their neighbour to make one word of the
+--- other.
 local function distance(from, to)
-  local row = {}
+  local rows = { [0] = {} }
   for column = 0, #to do
-    row[column] = column
+    rows[0][column] = column
   end
   for line = 1, #from do
-    local diagonal = row[0]
-    row[0] = line
+    local row, above = { [0] = line }, rows[line - 1]
     for column = 1, #to do
-      local same = from:byte(line) == to:byte(column)
-      local best = math.min(diagonal + (same and 0 or 1), row[column] + 1, row[column - 1] + 1)
-      diagonal, row[column] = row[column], best
+      local cost = from[line] == to[column] and 0 or 1
+      local best = math.min(above[column - 1] + cost, above[column] + 1, row[column - 1] + 1)
+      local swapped = line > 1
+        and column > 1
+        and from[line] == to[column - 1]
+        and from[line - 1] == to[column]
+      row[column] = swapped and math.min(best, rows[line - 2][column - 2] + 1) or best
     end
+    rows[line] = row
   end
-  return row[#to]
+  return rows[#from][#to]
 end
 
---- The candidate that was probably meant, if one is near.
+local function begins(word, with)
+  return word:sub(1, #with) == with
+end
+
+--- The candidate that was probably meant, if one is near. The program itself uses the same rules: a word that
+--- the other one begins with is near, and so is one with few other letters.
 ---@param word string
 ---@param candidates string[]
 ---@return string?
 function M.nearest(word, candidates)
-  -- Two letters that have changed places are two changes.
-  local far_max = #word < 4 and 1 or math.max(2, #word // 3)
-  local best, best_distance = nil, far_max + 1
+  local lower = word:lower()
+  if word == '' or (utf8.len(lower) or math.huge) > WORD_CHARACTERS_MAX then
+    return nil
+  end
+  local letters = { utf8.codepoint(lower, 1, -1) }
+  local best, best_distance
   for _, candidate in ipairs(candidates) do
-    local far = distance(word:lower(), candidate:lower())
-    if far < best_distance then
+    local name = candidate:lower()
+    local name_letters = { utf8.codepoint(name, 1, -1) }
+    local is_prefix = #lower >= 3 and (begins(name, lower) or begins(lower, name))
+    local far = is_prefix and 1 or distance(letters, name_letters)
+    local allowed = math.max(1, math.min(#letters, #name_letters) // 3)
+    if far <= allowed and far < (best_distance or math.huge) then
       best, best_distance = candidate, far
     end
   end

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
 use wezterm_parallel_scheduler::{
-    Backoff, Input, Lane, Limit, LimitScope, Limits, Reason, Scheduler, State, Submission, TaskKey, Tick,
+    AdmissionRules, Backoff, HostCpu, HostMemory, HostReading, Input, Lane, LanePeak, Limit, LimitScope,
+    Limits, Measured, Needs, Reason, Scheduler, State, Submission, TaskKey, Tick,
 };
 
 const SIZES: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
@@ -82,6 +83,7 @@ impl Queue {
             },
             session: None,
             cost: 0,
+            needs: Needs::default(),
         })
     }
 
@@ -94,16 +96,69 @@ impl Queue {
 
     /// Opens one slot, in which the first task starts.
     fn open_slot(&mut self) {
+        self.open_slots(1);
+    }
+
+    fn open_slots(&mut self, slots: u32) {
         let limits = Limits {
-            slots: 1,
+            slots,
             ..self.scheduler.limits().clone()
         };
         self.apply(Input::SetLimits(limits));
     }
 
+    /// A machine of 256 GiB under admission, with so much memory available.
+    fn admit_by(&mut self, available_gib: u64) {
+        self.apply(Input::SetAdmission(Box::new(AdmissionRules {
+            enabled: true,
+            pass_at_most_ms: u64::MAX,
+            ..AdmissionRules::default()
+        })));
+        self.learn(500 << 20);
+        self.read(available_gib);
+    }
+
+    fn learn(&mut self, bytes: u64) {
+        let peaks = self.lanes.iter().map(|lane| LanePeak {
+            run_ms: None,
+            lane: lane.clone(),
+            bytes,
+            learned_at: NOW,
+        });
+        let peaks = peaks.collect();
+        self.apply(Input::SetPeaks(peaks));
+    }
+
+    fn read(&mut self, available_gib: u64) {
+        self.apply(Input::Reading(Box::new(HostReading {
+            taken_at: NOW,
+            memory: Measured::Known(HostMemory {
+                total_bytes: 256 << 30,
+                available_bytes: available_gib << 30,
+            }),
+            cpu: Measured::Known(HostCpu {
+                cpus_milli: 1_000_000,
+                used_milli: 0,
+            }),
+            stall_permille: Measured::Known(0),
+            oom_kills: 0,
+        })));
+    }
+
+    /// It comes before all others, and runs beside nothing else.
+    fn submit_giant(&mut self) {
+        let mut giant = self.submission_in(Lane {
+            workspace: Arc::from("giant"),
+            worker: Arc::from("shell"),
+        });
+        giant.priority = u8::MAX;
+        giant.submitted_at = Tick(1);
+        giant.needs.memory_bytes = 250 << 30;
+        self.apply(Input::Submit(giant));
+    }
+
     fn running(&self) -> Submission {
-        let mut active = self.scheduler.active();
-        active.next().expect("a task runs").submission
+        self.scheduler.active().last().expect("a task runs").submission
     }
 
     fn submit_rounds(&mut self, iterations: u64) -> Duration {
@@ -217,6 +272,35 @@ fn decision(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The same under admission. `fits`: the machine has room, and each pick reserves its part.
+/// `first_waits`: the task that comes first is too large, and the best of the others goes past it.
+/// `nothing_fits`: a reading comes in, all lanes are asked, and nothing starts.
+fn admission(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("admission_100k_in_100_lanes");
+    for (name, available_gib, with_giant) in [("fits", 200, false), ("first_waits", 200, true)] {
+        let mut queue = Queue::new(100_000, 100, Vec::new());
+        // One runs all the time: a task that is alone starts in any case.
+        queue.open_slots(1);
+        queue.admit_by(available_gib);
+        if with_giant {
+            queue.submit_giant();
+        }
+        queue.open_slots(2);
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|iterations| queue.pick_rounds(iterations));
+        });
+    }
+    let mut queue = Queue::new(100_000, 100, Vec::new());
+    queue.open_slot();
+    queue.admit_by(30);
+    queue.learn(8 << 30);
+    queue.open_slots(9);
+    group.bench_function("nothing_fits", |bencher| {
+        bencher.iter(|| queue.read(30));
+    });
+    group.finish();
+}
+
 fn brief() -> Criterion {
     Criterion::default()
         .sample_size(20)
@@ -227,6 +311,6 @@ fn brief() -> Criterion {
 criterion_group! {
     name = benches;
     config = brief();
-    targets = sizes, decision
+    targets = sizes, decision, admission
 }
 criterion_main!(benches);

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{
-    Backoff, Condition, Dependency, Input, Lane, Limits, Scheduler, State, Submission, TaskKey, Tick,
+    Backoff, Condition, Dependency, Input, Lane, Limits, Needs, Scheduler, State, Submission, TaskKey, Tick,
 };
 
 /// What the tasks have besides the plain facts.
@@ -94,6 +94,7 @@ fn submission(key: u64, lane: Lane, extra: Extra) -> Submission {
         },
         session: matches!(extra, Extra::Session).then(|| Arc::from(format!("session-{key}"))),
         cost: u64::from(matches!(extra, Extra::Session)),
+        needs: Needs::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::entry::Entry;
 use crate::order::Place;
 use crate::state::Next;
-use crate::{Change, Edit, IllegalChange, Requeue, Scheduler, State, Submission, TaskKey};
+use crate::{Change, Edit, IllegalChange, Lane, Needs, Requeue, Scheduler, State, Submission, TaskKey};
 
 impl Scheduler {
     /// One change through the table; nothing has changed if it is refused.
@@ -26,11 +26,15 @@ impl Scheduler {
         let session_before = self.sessions.of(key).cloned();
         self.take_out(key);
         self.set_facts(key, change);
+        self.admission.reliefs.take(key, change);
         let state = match next {
             Next::Is(state) => state,
             Next::Pending => self.pending_state(key),
         };
         self.put_in(key, state);
+        if state.is_active() != before.state.is_active() {
+            self.hold_or_release(key, change);
+        }
         self.follow_up(key, before.state, state);
         // Only who works in a session matters to those who wait for it.
         let takes_over = matches!(change, Change::Claimed(_)) && state.is_active();
@@ -41,6 +45,24 @@ impl Scheduler {
             self.tell_session(self.sessions.of(key).cloned());
         }
         Ok(())
+    }
+
+    /// An attempt takes its part of the machine, or gives it back.
+    fn hold_or_release(&mut self, key: TaskKey, change: &Change) {
+        let entry = *self.entry(key);
+        if entry.state.is_active() {
+            let lane = &self.lanes.get(entry.lane).lane;
+            self.admission
+                .hold(self.now, (key, entry.attempts), entry.lane, lane);
+            return;
+        }
+        let reason = match change {
+            Change::Requeued { reason, .. } | Change::Ended { reason, .. } => Some(*reason),
+            _ => None,
+        };
+        self.shares.end(self.admission.clock, key);
+        self.admission
+            .release(self.admission.clock, key, reason, entry.state.is_end());
     }
 
     /// What a change of one task means for the others.
@@ -65,9 +87,18 @@ impl Scheduler {
 
     /// Adds a new task.
     pub(crate) fn admit(&mut self, submission: Submission) {
-        let lane = self.lanes.join(submission.lane.clone());
+        let lane = self.join(&submission.lane);
         let entry = Entry::new(&submission, lane);
         self.insert(entry, submission, false);
+    }
+
+    /// Counts one more task in this lane, and says the lane's number.
+    pub(crate) fn join(&mut self, lane: &Lane) -> u32 {
+        let number = self.lanes.join(lane.clone());
+        if self.lanes.get(number).tasks == 1 {
+            self.admission.number(number, lane);
+        }
+        number
     }
 
     /// Adds a task with its facts; a pending one goes where these say.
@@ -77,12 +108,18 @@ impl Scheduler {
         self.dependencies.set(key, submission.after, missing_is_met);
         self.sessions.set(key, submission.session);
         self.budgets.set_cost(key, submission.cost);
+        self.admission.set_needs(key, submission.needs);
         let state = if entry.state.is_pending() {
             self.pending_state(key)
         } else {
             entry.state
         };
         self.put_in(key, state);
+        if state.is_active() {
+            let lane = &self.lanes.get(entry.lane).lane;
+            self.admission
+                .hold(self.now, (key, entry.attempts), entry.lane, lane);
+        }
         if !state.is_end() {
             self.dependencies.link(key);
         }
@@ -98,6 +135,8 @@ impl Scheduler {
         self.dependencies.forget(key);
         self.doomed.remove(&key);
         self.budgets.set_cost(key, 0);
+        self.shares.end(self.now, key);
+        self.admission.forget(key);
         let session = self.sessions.of(key).cloned();
         self.sessions.set(key, None);
         if let Some(entry) = self.store.remove(key) {
@@ -161,12 +200,16 @@ impl Scheduler {
     fn take_out(&mut self, key: TaskKey) {
         let entry = *self.entry(key);
         self.counts[entry.state as usize] -= 1;
+        self.lanes.leave(entry.lane, entry.state, entry.priority);
         if let Some(deadline) = entry.deadline() {
             self.timers.deadlines.remove(deadline, key);
         }
         self.sessions.take_out(key, entry.state);
         match entry.state {
-            State::Queued => self.lanes.dequeue(entry.lane, key),
+            State::Queued => {
+                self.lanes.dequeue(entry.lane, key);
+                self.shares.leave(&self.lanes.get(entry.lane).lane.workspace);
+            }
             State::Delayed => {
                 if let Some(due) = entry.not_before.into() {
                     self.timers.delays.remove(due, key);
@@ -176,6 +219,7 @@ impl Scheduler {
                 self.slots.remove(&entry.slot);
                 self.lanes.deactivate(entry.lane);
                 let lane = &self.lanes.get(entry.lane).lane;
+                self.shares.leave(&lane.workspace);
                 self.gates.deactivate(lane);
                 self.budgets.deactivate(key, lane);
             }
@@ -191,6 +235,7 @@ impl Scheduler {
         entry.state = state;
         let entry = *entry;
         self.counts[state as usize] += 1;
+        self.lanes.enter(entry.lane, state, entry.priority);
         if let Some(deadline) = entry.deadline() {
             self.timers.deadlines.insert(deadline, key);
         }
@@ -199,6 +244,7 @@ impl Scheduler {
             State::Queued => {
                 let place = Place::new(key, &entry, aging_step_ms);
                 self.lanes.enqueue(entry.lane, place);
+                self.shares.arrive(&self.lanes.get(entry.lane).lane.workspace);
             }
             State::Delayed => {
                 if let Some(due) = entry.not_before.into() {
@@ -209,6 +255,7 @@ impl Scheduler {
                 self.slots.insert(entry.slot, key);
                 self.lanes.activate(entry.lane);
                 let lane = &self.lanes.get(entry.lane).lane;
+                self.shares.arrive(&lane.workspace);
                 self.gates.activate(lane);
                 self.budgets.activate(key, lane);
             }
@@ -225,8 +272,12 @@ impl Scheduler {
                 entry.attempts = *attempt;
                 entry.slot = *slot;
             }
-            Change::StopRequested => entry.stopping = true,
-            Change::Suspended | Change::Continued | Change::Asked | Change::Answered => {}
+            Change::StopRequested | Change::PutBackRequested => entry.stopping = true,
+            Change::Suspended
+            | Change::Relieved { .. }
+            | Change::Continued
+            | Change::Asked
+            | Change::Answered => {}
             Change::Requeued {
                 cause,
                 reason,
@@ -262,6 +313,14 @@ impl Scheduler {
         }
         if let Some(not_before) = edit.not_before {
             entry.not_before = Some(not_before).into();
+        }
+        if edit.memory_bytes.is_some() || edit.cpus_milli.is_some() {
+            let needs = self.admission.needs(key);
+            let needs = Needs {
+                memory_bytes: edit.memory_bytes.unwrap_or(needs.memory_bytes),
+                cpus_milli: edit.cpus_milli.unwrap_or(needs.cpus_milli),
+            };
+            self.admission.set_needs(key, needs);
         }
         if let Some(after) = &edit.after {
             self.dependencies.set(key, after.clone(), false);

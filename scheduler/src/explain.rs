@@ -1,5 +1,7 @@
 //! Why a task waits, in words and numbers.
 
+use crate::admission::words;
+use crate::admission::{About, Obstacle};
 use crate::budgets::{Asks, CountedBudget};
 use crate::dependencies::Verdict;
 use crate::gates::CountedGate;
@@ -31,35 +33,44 @@ impl Scheduler {
         if let Some(until) = entry.delayed_until(now) {
             gates.push(delay_gate(now, until));
         }
-        gates.extend(self.common_gates());
+        gates.extend(self.common_gates(now));
         let lane = self.lanes.get(entry.lane);
-        gates.extend(self.lane_gates(lane));
+        gates.extend(self.lane_gates(now, lane));
         gates.extend(self.budget_gates(key, lane));
+        gates.extend(self.machine_gates(now, key, lane));
         let aging_step_ms = self.limits().aging_step_ms;
         Some(Explanation {
             state: entry.state,
             gates,
             ahead: self.lanes.ahead_of(Place::new(key, entry, aging_step_ms)),
-            not_overtaken_after: Some(not_overtaken_after(entry, aging_step_ms)),
+            // By its share, a workspace that is behind may go first at any time.
+            not_overtaken_after: (!self.shares.are_set()).then(|| not_overtaken_after(entry, aging_step_ms)),
         })
     }
 
     /// Each closed gate that holds up every queued task, for `status`. While nothing is queued,
     /// that is what would hold up anything.
     #[must_use]
-    pub fn blocked_by(&self, _now: Tick) -> Vec<GateReport> {
-        let mut gates = self.common_gates();
+    pub fn blocked_by(&self, now: Tick) -> Vec<GateReport> {
+        let mut gates = self.common_gates(now);
         let mut busy = self.lanes.iter().filter(|lane| !lane.queue.is_empty());
         let Some(first) = busy.next() else {
             gates.retain(|gate| gate.gate != SLOTS);
             return gates;
         };
+        // Asked once: it looks at every lane.
+        let best = self.best_open(|_| true);
         let gates_of = |lane: &LaneQueue| -> Vec<GateReport> {
             let budgets = self.closed_budgets(lane);
-            self.lane_gates(lane).into_iter().chain(budgets).collect()
+            let machine = self.closed_to_next(now, lane, best);
+            let lanes = self.lane_gates(now, lane).into_iter();
+            lanes.chain(budgets).chain(machine).collect()
         };
         let mut shared = gates_of(first);
         for lane in busy {
+            if shared.is_empty() {
+                break;
+            }
             let gates = gates_of(lane);
             shared.retain(|gate| gates.contains(gate));
         }
@@ -68,7 +79,7 @@ impl Scheduler {
     }
 
     /// The closed gates that concern all tasks alike.
-    fn common_gates(&self) -> Vec<GateReport> {
+    fn common_gates(&self, now: Tick) -> Vec<GateReport> {
         let mut gates: Vec<GateReport> = self.gates.full_for_all().map(outside_gate).collect();
         if self.all_paused {
             gates.push(gate(PAUSE, "everything is paused".to_owned()));
@@ -80,14 +91,19 @@ impl Scheduler {
             let lent = lent_in_words(lent);
             gates.push(gate(SLOTS, format!("{taken} of {slots} slots are taken{lent}")));
         }
+        if self.machine_matters() {
+            let admission = &self.admission;
+            let obstacles = admission.in_everybodys_way(now).into_iter();
+            gates.extend(obstacles.map(|obstacle| admission.report_of(now, obstacle, About::Whichever)));
+        }
         gates
     }
 
     /// The closed gates of one lane, budgets aside.
-    fn lane_gates(&self, lane: &LaneQueue) -> Vec<GateReport> {
+    fn lane_gates(&self, now: Tick, lane: &LaneQueue) -> Vec<GateReport> {
         let mut gates = Vec::new();
         if lane.paused {
-            let message = format!("{} is paused", workspace_in_words(&lane.lane.workspace));
+            let message = format!("{} is paused", words::workspace(&lane.lane.workspace));
             gates.push(gate(PAUSE, message));
         }
         gates.extend(self.lanes.full_limits(lane).map(|position| {
@@ -100,6 +116,11 @@ impl Scheduler {
             )
         }));
         gates.extend(self.gates.full_for(&lane.lane).map(outside_gate));
+        let used_up = self.admission.rates.used_up(&lane.lane, now);
+        gates.extend(used_up.map(|rate| GateReport {
+            opens_at: Some(rate.opens_at),
+            ..gate("rate", rate.in_words(now))
+        }));
         gates
     }
 
@@ -131,6 +152,55 @@ impl Scheduler {
         closed
             .map(|counted| budget_gate(counted, Asks::Whichever))
             .collect()
+    }
+
+    /// Whether the machine's state keeps anything from starting.
+    fn machine_matters(&self) -> bool {
+        self.admission.rules.bind() && !self.may_go_alone()
+    }
+
+    /// Why the machine does not carry this task, be it because of what comes before it.
+    fn machine_gates(&self, now: Tick, key: TaskKey, lane: &LaneQueue) -> Vec<GateReport> {
+        if !self.machine_matters() {
+            return Vec::new();
+        }
+        let first = self.best_open(|_| true);
+        let mut obstacles = self.about(key, About::Itself);
+        if let Some(first) = first.filter(|first| *first != key && self.admission.keeps_free(now)) {
+            obstacles.push((Obstacle::KeptFree(first), About::Itself));
+        }
+        let head = lane.queue.peek().map(|(head, _)| *head);
+        for before in [head, first].into_iter().flatten() {
+            if obstacles.is_empty() && before != key {
+                obstacles = self.about(before, About::Next(before));
+            }
+        }
+        let reports = obstacles
+            .into_iter()
+            .map(|(obstacle, about)| self.admission.report_of(now, obstacle, about));
+        reports.collect()
+    }
+
+    /// What keeps the first task of this lane from starting, for reports on several lanes.
+    fn closed_to_next(&self, now: Tick, lane: &LaneQueue, best: Option<TaskKey>) -> Vec<GateReport> {
+        let head = lane.queue.peek().map(|(head, _)| *head);
+        let Some(head) = head.filter(|_| self.machine_matters()) else {
+            return Vec::new();
+        };
+        let mut obstacles = self.about(head, About::Whichever);
+        let first = best.filter(|first| *first != head);
+        if let Some(first) = first.filter(|_| obstacles.is_empty()) {
+            obstacles = self.about(first, About::Whichever);
+        }
+        let reports = obstacles
+            .into_iter()
+            .map(|(obstacle, about)| self.admission.report_of(now, obstacle, about));
+        reports.collect()
+    }
+
+    fn about(&self, key: TaskKey, about: About) -> Vec<(Obstacle, About)> {
+        let obstacles = self.machine_refuses(key).into_iter();
+        obstacles.map(|obstacle| (obstacle, about)).collect()
     }
 
     fn session_gates(&self, key: TaskKey) -> Vec<GateReport> {
@@ -228,7 +298,7 @@ fn lent_in_words(lent: usize) -> String {
 }
 
 fn delay_gate(now: Tick, until: Tick) -> GateReport {
-    let wait = duration_in_words(until.ms_since(now));
+    let wait = words::duration(until.ms_since(now));
     GateReport {
         gate: "delay".to_owned(),
         message: format!("it may start in {wait}"),
@@ -244,59 +314,10 @@ fn ended_by_itself(state: State) -> bool {
 
 fn scope_in_words(scope: &LimitScope) -> String {
     match scope {
-        LimitScope::Workspace(workspace) => workspace_in_words(workspace),
+        LimitScope::Workspace(workspace) => words::workspace(workspace),
         LimitScope::Worker(worker) => format!("worker {worker}"),
         LimitScope::Lane(Lane { workspace, worker }) => {
-            format!("worker {worker} in {}", workspace_in_words(workspace))
+            format!("worker {worker} in {}", words::workspace(workspace))
         }
-    }
-}
-
-fn workspace_in_words(workspace: &str) -> String {
-    if workspace.is_empty() {
-        "no workspace".to_owned()
-    } else {
-        format!("workspace {workspace}")
-    }
-}
-
-/// Rounded up, in at most two units: a wait that is announced is never shorter than the real one.
-fn duration_in_words(ms: u64) -> String {
-    let seconds = ms.div_ceil(1_000);
-    let minutes = seconds.div_ceil(60);
-    let hours = minutes.div_ceil(60);
-    match (ms, seconds, minutes, hours) {
-        (..1_000, ..) => format!("{ms} ms"),
-        (_, ..120, ..) => format!("{seconds} s"),
-        (_, _, ..120, _) => format!("{minutes} min"),
-        (_, _, _, ..48) => format!("{} h {} min", minutes / 60, minutes % 60),
-        _ => format!("{} d {} h", hours / 24, hours % 24),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration_in_words;
-
-    #[test]
-    fn durations_use_the_units_people_would() {
-        let words: Vec<String> = [0, 999, 1_000, 1_001, 119_000, 120_000, 7_200_000, 7_260_000]
-            .into_iter()
-            .chain([47 * 3_600_000, 49 * 3_600_000])
-            .map(duration_in_words)
-            .collect();
-        let expected = [
-            "0 ms",
-            "999 ms",
-            "1 s",
-            "2 s",
-            "119 s",
-            "2 min",
-            "2 h 0 min",
-            "2 h 1 min",
-            "47 h 0 min",
-            "2 d 1 h",
-        ];
-        assert_eq!(words, expected);
     }
 }

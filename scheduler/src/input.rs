@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use thiserror::Error;
 
-use crate::{Budget, Change, Edit, Gate, Lane, Reason, State, Submission, TaskKey, Tick};
+use crate::{
+    AdmissionRules, Budget, Change, Edit, Gate, GateNotice, HostReading, Lane, LanePeak, Reason, Share,
+    State, Submission, TaskKey, Tick, TreeMemory,
+};
 
 /// Something happened or was asked for.
 #[derive(Clone, Debug)]
@@ -76,8 +79,24 @@ pub enum Input {
     OpenGate(Arc<str>),
     /// New budgets, in place of all old ones.
     SetBudgets(Vec<Budget>),
+    /// New weights of workspaces, in place of the old ones. Without any, who came first goes first.
+    SetShares(Vec<Share>),
     /// New limits (a config reload).
     SetLimits(Limits),
+    /// New rules of admission, in place of the old ones. Until then there are none.
+    SetAdmission(Box<AdmissionRules>),
+    /// The host was read. Boxed: it is larger than the rest.
+    Reading(Box<HostReading>),
+    /// Workers were measured. What is measured at an attempt's end goes in before its
+    /// `Exited`, so that short ones teach something, too.
+    WorkerMemory {
+        /// When.
+        taken_at: Tick,
+        /// All that were.
+        trees: Vec<TreeMemory>,
+    },
+    /// What was learned before a restart (see [`crate::Scheduler::peaks`]).
+    SetPeaks(Vec<LanePeak>),
 }
 
 /// What the engine shall do. Changes have been applied to the scheduler's own state already.
@@ -100,6 +119,15 @@ pub enum Action {
     Suspend(TaskKey, u32),
     /// Send SIGCONT to its tree.
     Continue(TaskKey, u32),
+    /// Tell whoever watches that a gate has closed or opened.
+    Gate(GateNotice),
+    /// It is a dry run: this worker would be paused to relieve memory.
+    WouldPause {
+        /// Its task.
+        key: TaskKey,
+        /// Why.
+        message: String,
+    },
 }
 
 /// Which lanes a limit counts together.
@@ -174,8 +202,8 @@ fn path_in_words(path: &[TaskKey]) -> String {
 /// One reason to wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateReport {
-    /// `slots`, `limit`, `dependency`, `session`, `delay`, `pause`, `hold`, `budget`, or an
-    /// outside gate's name.
+    /// `slots`, `limit`, `dependency`, `session`, `delay`, `pause`, `hold`, `budget`, `rate`,
+    /// `memory`, `cpu`, `pressure`, or an outside gate's name.
     pub gate: String,
     /// The number and the threshold, in words.
     pub message: String,
@@ -194,6 +222,7 @@ pub struct Explanation {
     pub gates: Vec<GateReport>,
     /// Queued tasks that come before it in the order (all lanes).
     pub ahead: usize,
-    /// No task submitted after this moment, of whatever priority, can overtake it.
+    /// No task submitted after this moment, of whatever priority, can overtake it; `None` where
+    /// workspaces have shares, by which one that is behind may go first.
     pub not_overtaken_after: Option<Tick>,
 }

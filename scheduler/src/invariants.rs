@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::order::Place;
 use crate::timers::Timers;
-use crate::{Lane, Scheduler, State, TaskKey};
+use crate::{Census, Lane, Relief, Scheduler, State, TaskKey};
 
 impl Scheduler {
     /// Panics, saying what is wrong, if the parts of the state contradict each other. For tests.
@@ -16,6 +16,8 @@ impl Scheduler {
         self.check_dependencies_linked();
         self.check_pending_states();
         self.check_outside_counts();
+        self.check_admission();
+        self.shares.check(self.lanes.loads());
     }
 
     fn check_counts(&self) {
@@ -63,11 +65,12 @@ impl Scheduler {
     fn check_lanes(&self) {
         self.lanes.check_numbers();
         let aging_step_ms = self.limits().aging_step_ms;
-        let mut sizes: BTreeMap<_, (u32, u32, usize)> = BTreeMap::new();
+        let mut sizes: BTreeMap<_, (u32, u32, usize, Census)> = BTreeMap::new();
         for (key, entry) in self.store.iter() {
             let lane = self.lanes.get(entry.lane);
-            let (tasks, active, queued) = sizes.entry(&lane.lane).or_default();
+            let (tasks, active, queued, census) = sizes.entry(&lane.lane).or_default();
             *tasks += 1;
+            census.add(entry.state, entry.priority);
             *active += u32::from(entry.state.is_active());
             if entry.state == State::Queued {
                 *queued += 1;
@@ -79,11 +82,17 @@ impl Scheduler {
                 );
             }
         }
-        let actual = self
-            .lanes
-            .iter()
-            .map(|lane| (&lane.lane, (lane.tasks, lane.active, lane.queue.len())));
-        assert_eq!(sizes, actual.collect(), "tasks, active and queued in each lane");
+        let actual = self.lanes.iter().map(|lane| {
+            (
+                &lane.lane,
+                (lane.tasks, lane.active, lane.queue.len(), lane.census),
+            )
+        });
+        assert_eq!(
+            sizes,
+            actual.collect(),
+            "tasks, active and queued in each lane, and by state"
+        );
     }
 
     fn check_dependencies_linked(&self) {
@@ -119,6 +128,26 @@ impl Scheduler {
             .map(|(key, entry)| (key, &self.lanes.get(entry.lane).lane))
             .collect();
         self.budgets.check_sums(&in_lanes, |key| self.store.contains(key));
+    }
+
+    fn check_admission(&self) {
+        let active = self.store.iter().filter(|(_, entry)| entry.state.is_active());
+        let lanes = self
+            .store
+            .iter()
+            .map(|(_, entry)| (entry.lane, &self.lanes.get(entry.lane).lane));
+        self.admission
+            .check(active.map(|(key, entry)| (key, entry.attempts)), lanes, |key| {
+                self.store.contains(key)
+            });
+        for (key, relief) in self.admission.reliefs.iter() {
+            let entry = self.store.get(key).expect("only a task can be relieved");
+            let fits = match relief {
+                Relief::PausedUntil(_) => entry.state == State::Paused && !entry.stopping,
+                Relief::PuttingBack => entry.state.is_active() && entry.stopping,
+            };
+            assert!(fits, "{key:?} is {relief:?} and {}", entry.state);
+        }
     }
 
     /// Worked out from the tasks alone.

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::census::Census;
 use crate::order::{Place, Queue};
-use crate::{Lane, LimitScope, Limits, TaskKey};
+use crate::{Lane, LimitScope, Limits, State, TaskKey};
 
 /// A heap that once held more than this gives its memory back when it runs empty.
 const KEPT_WHEN_EMPTY: usize = 1024;
@@ -20,6 +21,8 @@ pub(crate) struct LaneQueue {
     pub(crate) active: u32,
     /// All its tasks, ended ones too: with the last one the lane goes.
     pub(crate) tasks: u32,
+    /// Its tasks that have not ended.
+    pub(crate) census: Census,
     /// Whether its workspace is paused.
     pub(crate) paused: bool,
     /// The limits that count it, as positions in `Limits::lanes`.
@@ -80,11 +83,17 @@ impl Lanes {
         number
     }
 
+    /// The number of a lane that has tasks.
+    pub(crate) fn number_of(&self, lane: &Lane) -> Option<u32> {
+        self.numbers.get(lane).copied()
+    }
+
     fn add(&mut self, lane: Lane) -> u32 {
         let queue = LaneQueue {
             queue: Queue::with_default_hasher(),
             active: 0,
             tasks: 0,
+            census: Census::default(),
             paused: self.paused.contains(&lane.workspace),
             limits: matching(&self.limits, &lane),
             lane: lane.clone(),
@@ -123,6 +132,16 @@ impl Lanes {
         }
     }
 
+    /// A task of this lane is in this state from now on.
+    pub(crate) fn enter(&mut self, number: u32, state: State, priority: u8) {
+        self.get_mut(number).census.add(state, priority);
+    }
+
+    /// It no longer is.
+    pub(crate) fn leave(&mut self, number: u32, state: State, priority: u8) {
+        self.get_mut(number).census.remove(state, priority);
+    }
+
     /// A task of this lane has taken a slot.
     pub(crate) fn activate(&mut self, number: u32) {
         self.get_mut(number).active += 1;
@@ -143,16 +162,45 @@ impl Lanes {
     }
 
     /// The best of the heads of all open lanes. A closed lane holds no other one up. `is_let_in`
-    /// is asked about the head of each lane that is open by its own facts.
+    /// is asked about the head of each lane that is open by its own facts, unless a better one has
+    /// been let in already.
     pub(crate) fn best_open(&self, is_let_in: impl Fn(&Lane, TaskKey) -> bool) -> Option<TaskKey> {
-        let open = self.iter().filter(|lane| self.is_open(lane));
-        let heads = open.filter_map(|lane| lane.queue.peek().map(|(key, place)| (lane, *key, place.0)));
-        let let_in = heads.filter(|(lane, key, _)| is_let_in(&lane.lane, *key));
-        let_in.map(|(.., place)| place).min().map(Place::key)
+        self.best_by(|_, _| Some(()), is_let_in)
+    }
+
+    /// The same, where the rank of a head counts before its place; a head without one is left out.
+    pub(crate) fn best_by<R: Ord>(
+        &self,
+        rank_of: impl Fn(&Lane, TaskKey) -> Option<R>,
+        is_let_in: impl Fn(&Lane, TaskKey) -> bool,
+    ) -> Option<TaskKey> {
+        let mut best: Option<(R, Place)> = None;
+        for lane in self.iter() {
+            let Some((key, Reverse(place))) = lane.queue.peek() else {
+                continue;
+            };
+            let Some(rank) = rank_of(&lane.lane, *key) else {
+                continue;
+            };
+            let rank = (rank, *place);
+            let is_better = best.as_ref().is_none_or(|best| rank < *best);
+            if is_better && self.is_open(lane) && is_let_in(&lane.lane, *key) {
+                best = Some(rank);
+            }
+        }
+        best.map(|(_, place)| place.key())
+    }
+
+    /// The workspace of each lane, and how many of the lane's tasks are queued or hold a slot.
+    pub(crate) fn loads(&self) -> impl Iterator<Item = (Arc<str>, usize)> + '_ {
+        self.iter().map(|lane| {
+            let load = lane.queue.len() + lane.active as usize;
+            (Arc::clone(&lane.lane.workspace), load)
+        })
     }
 
     fn is_open(&self, lane: &LaneQueue) -> bool {
-        !lane.queue.is_empty() && !lane.paused && self.full_limits(lane).next().is_none()
+        !lane.paused && self.full_limits(lane).next().is_none()
     }
 
     /// The limits of this lane that are reached, as positions.

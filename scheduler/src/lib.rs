@@ -6,17 +6,21 @@
 //! recovery go through the same transition table (`state.rs`).
 //!
 //! A task starts once nothing is in its way: its own facts (a hold, dependencies, a session that
-//! another task works in, a delay), the pool's slots, and what closes its lane (pauses, limits,
-//! and the gates and budgets that are handed in from outside). Gates and budgets are not
-//! journaled: the engine hands them in anew after a restart.
+//! another task works in, a delay), the pool's slots, what closes its lane (pauses, limits, rates,
+//! and the gates and budgets that are handed in from outside), and what the machine can carry by
+//! the newest reading (`admission/`). Gates, budgets, rules and readings are not journaled: the
+//! engine hands them in anew after a restart.
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod budgets;
+mod census;
 mod changes;
 mod dependencies;
 mod entry;
 mod explain;
+mod foremost;
 mod gates;
 mod input;
 mod invariants;
@@ -26,6 +30,7 @@ mod replay;
 mod retry;
 mod scheduler;
 mod sessions;
+mod shares;
 mod state;
 mod store;
 mod task;
@@ -33,10 +38,16 @@ mod time;
 mod timers;
 mod view;
 
+pub use admission::{
+    AdmissionReport, AdmissionRules, GateNotice, GateVerdict, HostCpu, HostMemory, HostReading, LanePeak,
+    Measured, ProfileRules, Rate, RateScope, Relief, ReliefRules, ReservationReport, Source, TreeMemory,
+};
 pub use budgets::{Budget, BudgetScope};
+pub use census::{Census, PriorityClass};
 pub use gates::{Gate, GateScope};
 pub use input::{Action, Explanation, GateReport, Input, Limit, LimitScope, Limits, Refusal};
 pub use scheduler::Scheduler;
+pub use shares::Share;
 pub use state::{Change, IllegalChange, Reason, Requeue, State};
-pub use task::{Backoff, Condition, Dependency, Edit, Lane, Submission, Task, TaskKey};
+pub use task::{Backoff, Condition, Dependency, Edit, Lane, Needs, Submission, Task, TaskKey};
 pub use time::Tick;

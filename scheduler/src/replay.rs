@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::entry::Entry;
-use crate::{Change, IllegalChange, Refusal, Scheduler, State, Submission, Task, TaskKey};
+use crate::{Change, IllegalChange, Refusal, Relief, Scheduler, State, Submission, Task, TaskKey};
 
 impl Scheduler {
     /// Replay: a submission from the journal; decides nothing. A dependency that is not there
@@ -40,7 +40,7 @@ impl Scheduler {
         if self.store.contains(key) {
             self.remove(key);
         }
-        let lane = self.lanes.join(task.submission.lane.clone());
+        let lane = self.join(&task.submission.lane);
         let mut entry = Entry::new(&task.submission, lane);
         entry.state = task.state;
         entry.reason = task.reason;
@@ -51,6 +51,7 @@ impl Scheduler {
             let free = task.slot.filter(|slot| !self.slots.contains_key(slot));
             entry.slot = free.unwrap_or_else(|| self.lowest_free_slot());
         }
+        self.admission.reliefs.set(key, relief_of(&task));
         let missing_is_met = !matches!(task.state, State::Blocked | State::Held);
         self.insert(entry, task.submission, missing_is_met);
         self.tell_dependents(key);
@@ -79,4 +80,12 @@ impl Scheduler {
             None => self.all_paused = paused,
         }
     }
+}
+
+/// What was done to the attempt, as far as it fits the rest of the task.
+fn relief_of(task: &Task) -> Option<Relief> {
+    task.relief.filter(|relief| match relief {
+        Relief::PausedUntil(_) => task.state == State::Paused && !task.stopping,
+        Relief::PuttingBack => task.state.is_active() && task.stopping,
+    })
 }

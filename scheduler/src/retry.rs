@@ -38,7 +38,9 @@ fn is_retried(state: State, reason: Reason) -> bool {
             | Reason::Truncated
             | Reason::Interrupted
             | Reason::Crashed
-            | Reason::Stalled => true,
+            | Reason::Stalled
+            // More memory is reserved for the next attempt.
+            | Reason::Oom => true,
             Reason::Ok
             | Reason::SpawnError
             | Reason::Cancelled
@@ -52,7 +54,8 @@ fn is_retried(state: State, reason: Reason) -> bool {
             | Reason::MaxTurns
             | Reason::Refusal
             | Reason::NoOp
-            | Reason::NoSession => false,
+            | Reason::NoSession
+            | Reason::Memory => false,
         }
 }
 
@@ -137,6 +140,7 @@ mod tests {
             Reason::Interrupted,
             Reason::Crashed,
             Reason::Stalled,
+            Reason::Oom,
         ];
         let lasting = [
             Reason::Denied,
@@ -147,6 +151,7 @@ mod tests {
             Reason::Refusal,
             Reason::NoOp,
             Reason::NoSession,
+            Reason::Memory,
         ];
         for reason in transient {
             assert!(is_retried(State::Failed, reason), "{reason:?}");

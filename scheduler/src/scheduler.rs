@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::admission::Admission;
 use crate::budgets::Budgets;
 use crate::dependencies::Dependencies;
 use crate::gates::Gates;
@@ -9,6 +10,7 @@ use crate::lanes::Lanes;
 use crate::order::Place;
 use crate::retry::retry_at;
 use crate::sessions::Sessions;
+use crate::shares::Shares;
 use crate::store::Store;
 use crate::timers::Timers;
 use crate::{
@@ -27,6 +29,8 @@ pub struct Scheduler {
     pub(crate) dependencies: Dependencies,
     pub(crate) sessions: Sessions,
     pub(crate) budgets: Budgets,
+    pub(crate) shares: Shares,
+    pub(crate) admission: Admission,
     pub(crate) timers: Timers,
     /// Which task holds each slot that is taken.
     pub(crate) slots: BTreeMap<u32, TaskKey>,
@@ -50,6 +54,8 @@ impl Scheduler {
             dependencies: Dependencies::default(),
             sessions: Sessions::default(),
             budgets: Budgets::default(),
+            shares: Shares::default(),
+            admission: Admission::default(),
             timers: Timers::default(),
             slots: BTreeMap::new(),
             all_paused: false,
@@ -59,7 +65,8 @@ impl Scheduler {
         }
     }
 
-    /// Takes in one input, lets the time pass up to `now` and fills the free slots. The input
+    /// Takes in one input, lets the time pass up to `now`, relieves memory if that is short, and fills
+    /// the free slots. The input
     /// comes first: a task that is cancelled at the very moment its start-by runs out has been
     /// cancelled.
     ///
@@ -67,9 +74,11 @@ impl Scheduler {
     /// The refusal says why the input cannot be taken in; nothing has changed then.
     pub fn apply(&mut self, now: Tick, input: Input) -> Result<Vec<Action>, Refusal> {
         let now = now.max(self.now);
+        self.admission.clock = now;
         let mut actions = Vec::new();
         self.absorb(now, input, &mut actions)?;
         self.settle(now, &mut actions);
+        self.relieve(&mut actions);
         self.fill_slots(&mut actions);
         Ok(actions)
     }
@@ -105,10 +114,7 @@ impl Scheduler {
             Input::Release(key) => self.change(key, Change::Released, actions)?,
             Input::Edit(key, edit) => self.edit(key, edit, actions)?,
             Input::Suspend(key) => self.suspend(key, actions)?,
-            Input::Continue(key) => {
-                self.change(key, Change::Continued, actions)?;
-                actions.push(Action::Continue(key, self.attempt_of(key)));
-            }
+            Input::Continue(key) => self.go_on(key, actions)?,
             Input::Revive(key) => self.change(key, Change::Revived, actions)?,
             Input::Exited {
                 key,
@@ -131,13 +137,28 @@ impl Scheduler {
             Input::CloseGate(id, gate) => self.gates.close(id, gate, &self.lanes),
             Input::OpenGate(id) => self.gates.open(&id),
             Input::SetBudgets(budgets) => self.set_budgets(budgets),
+            Input::SetShares(shares) => self.shares.set(shares, self.lanes.loads()),
             Input::SetLimits(limits) => self.set_limits(limits),
+            Input::SetAdmission(rules) => {
+                self.admission.set_rules(*rules);
+                self.let_all_go(actions);
+            }
+            Input::Reading(reading) => self.admission.see(now, *reading),
+            Input::WorkerMemory { taken_at, trees } => self.admission.measure(now, taken_at, &trees),
+            Input::SetPeaks(peaks) => self
+                .admission
+                .import_peaks(peaks, |lane| self.lanes.number_of(lane)),
         }
         Ok(())
     }
 
     /// Takes the change in and records it, if the table allows it.
-    fn change(&mut self, key: TaskKey, change: Change, actions: &mut Vec<Action>) -> Result<(), Refusal> {
+    pub(crate) fn change(
+        &mut self,
+        key: TaskKey,
+        change: Change,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
         match self.step(key, &change) {
             Ok(()) => {
                 actions.push(Action::Record(key, change));
@@ -151,7 +172,7 @@ impl Scheduler {
     }
 
     /// The number of the newest attempt.
-    fn attempt_of(&self, key: TaskKey) -> u32 {
+    pub(crate) fn attempt_of(&self, key: TaskKey) -> u32 {
         self.store.get(key).map_or(0, |entry| entry.attempts)
     }
 
@@ -163,7 +184,8 @@ impl Scheduler {
             return self.change(key, Change::Ended { state, reason }, actions);
         }
         // Asking again repeats the stop, in case the first one was lost, but not the record.
-        if !entry.stopping {
+        // One that is being put back has been asked for by nobody.
+        if !entry.stopping || self.admission.reliefs.is_putting_back(key) {
             self.change(key, Change::StopRequested, actions)?;
         }
         actions.push(Action::Stop(key, entry.attempts));
@@ -178,6 +200,14 @@ impl Scheduler {
         }
         self.change(key, Change::Suspended, actions)?;
         actions.push(Action::Suspend(key, entry.attempts));
+        Ok(())
+    }
+
+    /// Whether it was paused by the user or to relieve memory: the user wants it to go on.
+    fn go_on(&mut self, key: TaskKey, actions: &mut Vec<Action>) -> Result<(), Refusal> {
+        self.admission.spare(key);
+        self.change(key, Change::Continued, actions)?;
+        actions.push(Action::Continue(key, self.attempt_of(key)));
         Ok(())
     }
 
@@ -215,6 +245,10 @@ impl Scheduler {
         let Some(entry) = self.store.get(key).filter(|entry| entry.runs(attempt)) else {
             return Ok(());
         };
+        if self.admission.reliefs.is_putting_back(key) && state != State::Succeeded {
+            // Whatever else ended it: it was being stopped through no fault of its own.
+            return self.put_back((key, attempt), Reason::Memory, None, actions);
+        }
         let seed = self.limits().jitter_seed;
         let change = match retry_at(now, key, entry, (state, reason), seed) {
             Some(again) => Change::Requeued {
@@ -237,7 +271,7 @@ impl Scheduler {
         let Some(entry) = self.store.get(key).filter(|entry| entry.runs(attempt)) else {
             return Ok(());
         };
-        let change = if entry.stopping {
+        let change = if entry.stopping && !self.admission.reliefs.is_putting_back(key) {
             // The user took it back in the meantime.
             Change::Ended {
                 state: State::Cancelled,
@@ -322,26 +356,6 @@ impl Scheduler {
         let state = State::Skipped;
         self.change(key, Change::Ended { state, reason }, actions)
             .expect("a pending task can always be skipped");
-    }
-
-    fn fill_slots(&mut self, actions: &mut Vec<Action>) {
-        while self.may_start() {
-            let is_let_in =
-                |lane: &Lane, head| !self.gates.close_lane(lane) && !self.budgets.close_lane(lane, head);
-            let Some(key) = self.lanes.best_open(is_let_in) else {
-                return;
-            };
-            let slot = self.lowest_free_slot();
-            let attempt = self.attempt_of(key) + 1;
-            self.change(key, Change::Started { attempt, slot }, actions)
-                .expect("a queued task can be started in a free slot");
-            actions.push(Action::Start { key, attempt, slot });
-        }
-    }
-
-    fn may_start(&self) -> bool {
-        let free = self.slots.len() - self.lent() < self.limits().slots as usize;
-        free && !self.all_paused && !self.gates.close_everything()
     }
 
     /// How many of the slots that are taken may be taken again: their tasks wait for an answer.

@@ -117,6 +117,13 @@ impl State {
             (Running | Waiting, C::Suspended) => Some(Next::Is(Paused)),
             (Delayed | Blocked | Held | Queued | Paused, C::Suspended) => None,
 
+            // What waits for an answer does not grow, and the user's pause stays the user's.
+            (Running, C::Relieved { .. }) => Some(Next::Is(Paused)),
+            (Delayed | Blocked | Held | Queued | Paused | Waiting, C::Relieved { .. }) => None,
+
+            (Paused, C::PutBackRequested) => Some(Next::Is(Paused)),
+            (Delayed | Blocked | Held | Queued | Running | Waiting, C::PutBackRequested) => None,
+
             (Paused, C::Continued) => Some(Next::Is(Running)),
             (Delayed | Blocked | Held | Queued | Running | Waiting, C::Continued) => None,
 
@@ -165,6 +172,8 @@ impl State {
                 C::Started { .. }
                 | C::StopRequested
                 | C::Suspended
+                | C::Relieved { .. }
+                | C::PutBackRequested
                 | C::Continued
                 | C::Asked
                 | C::Answered
@@ -250,6 +259,10 @@ pub enum Reason {
     NoSession,
     /// Nothing was heard of it for too long.
     Stalled,
+    /// The kernel killed it for want of memory.
+    Oom,
+    /// It was stopped and put back, because memory was short.
+    Memory,
 }
 
 impl Reason {
@@ -283,6 +296,8 @@ impl Reason {
             Self::Crashed => "crashed",
             Self::NoSession => "no_session",
             Self::Stalled => "stalled",
+            Self::Oom => "oom",
+            Self::Memory => "memory",
         }
     }
 }
@@ -310,8 +325,15 @@ pub enum Change {
     },
     /// Its running attempt shall be stopped.
     StopRequested,
-    /// Its attempt was stopped by SIGSTOP.
+    /// The user had its attempt stopped by SIGSTOP.
     Suspended,
+    /// Memory is short: its attempt was stopped by SIGSTOP.
+    Relieved {
+        /// Until then at most.
+        until: Tick,
+    },
+    /// Memory is short still: its attempt shall be ended, and the task goes back to its place.
+    PutBackRequested,
     /// Its attempt runs again.
     Continued,
     /// Its attempt waits for an answer.

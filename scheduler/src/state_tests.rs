@@ -49,24 +49,26 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("ask", Change::Asked),
         ("answer", Change::Answered),
         ("claim", Change::Claimed(None)),
+        ("relieve", Change::Relieved { until: Tick(9) }),
+        ("put back", Change::PutBackRequested),
     ]
 }
 
 /// `.` is refused, `*` is pending (whichever the facts say), `=` stays.
 const TABLE: &str = "
-            started  stop     suspend  continue retry    free     succeed  fail     cancel    skip     lose     no end hold     release  edit     after    delay    revive              ask      answer   claim
- delayed    running  .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .                   .        .        *
- blocked    .        .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .                   .        .        *
- held       .        .        .        .        .        .        .        .        cancelled skipped  .        .      .        *        *        *        *        .                   .        .        *
- queued     running  .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .                   .        .        *
- running    .        =        paused   .        *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .                  waiting  .        =
- paused     .        =        .        running  *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .                  .        .        =
- waiting    .        =        paused   .        *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .                  .        running  =
- succeeded  .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =
- failed     .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =
- cancelled  .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =
- skipped    .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =
- lost       .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =
+            started  stop     suspend  continue retry    free     succeed  fail     cancel    skip     lose     no end hold     release  edit     after    delay    revive              ask      answer   claim  relieve  put back
+ delayed    running  .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .                   .        .        *      .        .
+ blocked    .        .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .                   .        .        *      .        .
+ held       .        .        .        .        .        .        .        .        cancelled skipped  .        .      .        *        *        *        *        .                   .        .        *      .        .
+ queued     running  .        .        .        .        .        .        .        cancelled skipped  .        .      *        .        *        *        *        .                   .        .        *      .        .
+ running    .        =        paused   .        *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .                  waiting  .        =      paused   .
+ paused     .        =        .        running  *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .                  .        .        =      .        =
+ waiting    .        =        paused   .        *        *        succeeded failed   cancelled .        lost     .      .        .        =        .        .        .                  .        running  =      .        .
+ succeeded  .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =      .        .
+ failed     .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =      .        .
+ cancelled  .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =      .        .
+ skipped    .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =      .        .
+ lost       .        .        .        .        .        .        .        .        .         .        .        .      .        .        .        .        .        *                   .        .        =      .        .
 ";
 
 fn cell(from: State, next: Option<Next>) -> &'static str {
@@ -85,7 +87,8 @@ fn every_pair_of_state_and_change_is_as_written_down() {
     let written = rows
         .next()
         .expect("the table has a heading")
-        .replace("no end", "no_end");
+        .replace("no end", "no_end")
+        .replace("put back", "put_back");
     let expected: Vec<String> = written
         .split_whitespace()
         .map(|word| word.replace('_', " "))

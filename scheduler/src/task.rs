@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Reason, State, Tick};
+use crate::{Reason, Relief, State, Tick};
 
 /// The number of a task: given once, in the order of submission, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,6 +53,24 @@ pub struct Backoff {
     pub max_ms: u64,
 }
 
+/// What a task declares that one attempt takes of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Needs {
+    /// Memory at its peak; 0 if it does not say.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub memory_bytes: u64,
+    /// Thousandths of a CPU; 0 if it does not say.
+    #[serde(skip_serializing_if = "is_none")]
+    pub cpus_milli: u32,
+}
+
+impl Needs {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A new task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
@@ -79,14 +97,22 @@ pub struct Submission {
     pub session: Option<Arc<str>>,
     /// What one attempt may cost, in millionths of a US dollar: set aside in its budgets while
     /// it runs. 0 for nothing.
-    #[serde(default, skip_serializing_if = "is_free")]
+    #[serde(default, skip_serializing_if = "is_nothing")]
     pub cost: u64,
+    /// What it declares that it takes of the machine.
+    #[serde(default, skip_serializing_if = "Needs::is_empty")]
+    pub needs: Needs,
 }
 
-// The signature is the one that serde asks for.
+// The signatures are the ones that serde asks for.
 #[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_free(cost: &u64) -> bool {
-    *cost == 0
+fn is_nothing(amount: &u64) -> bool {
+    *amount == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_none(amount: &u32) -> bool {
+    *amount == 0
 }
 
 /// New values for a task that has not ended; `None` leaves a value as it is.
@@ -105,6 +131,12 @@ pub struct Edit {
     /// A new retry limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
+    /// New declared memory; 0 takes the declaration back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// New declared CPUs; 0 takes the declaration back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus_milli: Option<u32>,
 }
 
 /// A task as it stands; also what a snapshot stores of it.
@@ -124,4 +156,7 @@ pub struct Task {
     pub slot: Option<u32>,
     /// A stop has been asked for, and its attempt has not ended yet.
     pub stopping: bool,
+    /// What was done to its attempt to relieve memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relief: Option<Relief>,
 }

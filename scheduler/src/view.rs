@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use crate::entry::Numbered;
-use crate::{Limits, Scheduler, State, Submission, Task, TaskKey, Tick};
+use crate::{Lane, Limits, Scheduler, State, Submission, Task, TaskKey, Tick};
 
 impl Scheduler {
-    /// When `Input::Tick` is needed next: a delay or a start-by that runs out, or a gate that goes
-    /// away by itself.
+    /// When `Input::Tick` is needed next: a delay, a start-by or a pause for memory's sake that runs
+    /// out, a gate that goes away by itself, or a rate that lets the next start in.
     #[must_use]
     pub fn next_wake(&self) -> Option<Tick> {
-        let soonest = [self.timers.next(), self.gates.next_end()];
+        let soonest = [
+            self.timers.next(),
+            self.gates.next_end(),
+            self.admission.rates.next_opening(self.now),
+            self.admission.next_relief(),
+        ];
         soonest.into_iter().flatten().min()
     }
 
@@ -18,6 +23,17 @@ impl Scheduler {
     #[must_use]
     pub fn state(&self, key: TaskKey) -> Option<State> {
         self.store.get(key).map(|entry| entry.state)
+    }
+
+    /// The lane of one task (cheap).
+    #[must_use]
+    pub fn lane(&self, key: TaskKey) -> Option<&Lane> {
+        self.store.get(key).map(|entry| &self.lanes.get(entry.lane).lane)
+    }
+
+    /// How often a task at the head of a lane was not let in, by what kept it out: `memory`, `cpu`, `pressure`, `rate`.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.admission.refusals.iter()
     }
 
     /// One task, put together from the compact form it is kept in.
@@ -83,6 +99,7 @@ impl Scheduler {
                 backoff: entry.backoff(),
                 session: self.sessions.of(key).cloned(),
                 cost: self.budgets.cost(key),
+                needs: self.admission.needs(key),
             },
             state: entry.state,
             reason: entry.reason,
@@ -90,6 +107,7 @@ impl Scheduler {
             retries: entry.retries,
             slot: entry.state.is_active().then_some(entry.slot),
             stopping: entry.stopping,
+            relief: self.admission.reliefs.of(key),
         }
     }
 }

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use wezterm_parallel_scheduler::{
     Action, Backoff, Budget, BudgetScope, Change, Condition, Edit, Gate, GateScope, Input, LimitScope,
-    Limits, Reason, Refusal, Scheduler, State, Submission, Task, TaskKey, Tick,
+    Limits, Needs, Reason, Refusal, Scheduler, State, Submission, Task, TaskKey, Tick,
 };
 
 /// One step of a random life. Numbers of tasks are small, so that they mostly hit one.
@@ -94,6 +94,7 @@ fn some_submission() -> impl Strategy<Value = Submission> {
         },
         session: more.3,
         cost: more.4,
+        needs: Needs::default(),
     })
 }
 
@@ -122,6 +123,7 @@ fn some_edit() -> impl Strategy<Value = Edit> {
             after,
             not_before,
             max_retries,
+            ..Edit::default()
         },
     )
 }
@@ -452,6 +454,29 @@ proptest! {
             let gates = explained.expect("the task is there").gates;
             prop_assert_eq!(gates.is_empty(), !task.state.is_pending(), "{:?}: {:?}", task, gates);
         }
+    }
+
+    #[test]
+    fn the_foremost_are_those_that_a_sort_finds(
+        limits in some_limits(),
+        life in some_life(),
+        limit in 0..16_usize,
+    ) {
+        let lived = live(limits, life);
+        let step_ms = i128::from(lived.scheduler.limits().aging_step_ms);
+        let sorted = |wanted: &dyn Fn(State) -> bool| {
+            let mut tasks = all(&lived.scheduler);
+            tasks.retain(|task| wanted(task.state));
+            tasks.sort_by_key(|task| {
+                let head_start = i128::from(task.submission.priority) * step_ms;
+                (i128::from(task.submission.submitted_at.0) - head_start, task.submission.key)
+            });
+            let keys = tasks.iter().map(|task| task.submission.key);
+            keys.take(limit).collect::<Vec<TaskKey>>()
+        };
+        prop_assert_eq!(lived.scheduler.first_queued(limit), sorted(&|state| state == State::Queued));
+        let is_aside = |state: State| state.is_pending() && state != State::Queued;
+        prop_assert_eq!(lived.scheduler.first_set_aside(limit), sorted(&is_aside));
     }
 
     #[test]

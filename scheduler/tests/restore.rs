@@ -17,6 +17,7 @@ fn stored(submission: Submission, state: State) -> Task {
         retries: 0,
         slot: None,
         stopping: false,
+        relief: None,
     }
 }
 
@@ -222,6 +223,7 @@ fn an_edit_survives_with_all_its_values() {
         after: Some(common::dependencies(&[(1, Condition::Any)])),
         not_before: Some(Tick(77)),
         max_retries: Some(4),
+        ..Edit::default()
     };
     bench.apply(Input::Edit(TaskKey(2), edit));
     let task = bench.task(2);

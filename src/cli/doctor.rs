@@ -197,9 +197,21 @@ fn check_daemon(paths: &Paths, report: &mut Report) -> Option<DaemonInfo> {
     for warning in &daemon.warnings {
         report.warn("daemon", warning);
     }
+    check_metrics(&daemon, report);
     check_socket(&paths.socket, report);
     check_queue(&paths.socket, report);
     Some(daemon)
+}
+
+/// A port that is taken is among the daemon's warnings.
+fn check_metrics(daemon: &DaemonInfo, report: &mut Report) {
+    match &daemon.metrics {
+        Some(address) => report.ok("metrics", format!("http://{address}/metrics")),
+        None => report.ok(
+            "metrics",
+            "served nowhere; `wezterm-parallel metrics` prints them",
+        ),
+    }
 }
 
 fn is_socket(path: &Path) -> bool {

@@ -61,6 +61,12 @@ pub(crate) struct EditArgs {
     /// A new limit of retries
     #[arg(long, group = "change", value_name = "N")]
     retries: Option<u32>,
+    /// Memory that it needs; 0 for what was learned
+    #[arg(long, group = "change", value_name = "SIZE", value_parser = value::size_or_none)]
+    memory: Option<u64>,
+    /// Processors that it uses; 0 for what is measured
+    #[arg(long, group = "change", value_name = "N", value_parser = value::cpus_or_none)]
+    cpus: Option<f64>,
     /// A new command, if it has not started
     #[arg(long, group = "change")]
     command: Option<String>,
@@ -82,6 +88,8 @@ impl EditArgs {
             not_before_ms: self.at,
             timeout_ms: self.timeout,
             retries: self.retries,
+            memory_bytes: self.memory,
+            cpus: self.cpus,
             command: self.command,
         })))
     }

@@ -3,6 +3,8 @@
 //! No command here needs the async runtime or the config before it knows that it does: a `queue`
 //! is one connection, one line and one answer.
 
+mod admission;
+mod admission_text;
 mod answer;
 mod attach;
 mod attempt_output;
@@ -16,10 +18,12 @@ mod config;
 mod context;
 mod cost;
 mod cost_text;
+mod current_workspace;
 mod daemon;
 mod doctor;
 mod doctor_claude;
 mod doctor_journal;
+mod draft;
 mod edit;
 mod exit;
 mod explain;
@@ -30,6 +34,7 @@ mod interrupt;
 mod line_splitter;
 mod log;
 mod man;
+mod metrics;
 mod output_file;
 mod panes;
 mod pause;
@@ -39,15 +44,25 @@ mod queue;
 mod retry;
 mod screen;
 mod service;
+mod setup;
 mod show;
 mod shutdown;
 mod status;
+mod status_format;
+mod status_watch;
 mod task_text;
+mod template;
 mod text;
+mod top;
+mod typed;
 mod value;
 mod viewer_panes;
 mod wait;
 mod watch;
+mod wezterm_config;
+mod workspace;
+mod workspace_text;
+mod workspace_values;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -119,13 +134,16 @@ enum Command {
     Queue(Box<queue::QueueArgs>),
     Batch(batch::BatchArgs),
     Status(status::StatusArgs),
+    Top(top::TopArgs),
     Show(show::ShowArgs),
     Explain(explain::ExplainArgs),
+    Admission(admission::AdmissionArgs),
     Log(log::LogArgs),
     Follow(follow::FollowArgs),
     Attach(attach::AttachArgs),
     Answer(answer::AnswerArgs),
     Cost(cost::CostArgs),
+    Metrics(metrics::MetricsArgs),
     Wait(wait::WaitArgs),
     Cancel(cancel::CancelArgs),
     Retry(retry::RetryArgs),
@@ -135,10 +153,13 @@ enum Command {
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
     Clean(clean::CleanArgs),
+    Workspace(workspace::WorkspaceArgs),
+    Template(template::TemplateArgs),
     Panes(panes::PanesArgs),
     Daemon(daemon::DaemonArgs),
     Shutdown(shutdown::ShutdownArgs),
     Service(service::ServiceArgs),
+    Setup(setup::SetupArgs),
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
@@ -177,13 +198,16 @@ impl Command {
             Self::Queue(args) => args.run(context),
             Self::Batch(args) => args.run(context),
             Self::Status(args) => args.run(context),
+            Self::Top(args) => args.run(context),
             Self::Show(args) => args.run(context),
             Self::Explain(args) => args.run(context),
+            Self::Admission(args) => args.run(context),
             Self::Log(args) => args.run(context),
             Self::Follow(args) => args.run(context),
             Self::Attach(args) => args.run(context),
             Self::Answer(args) => args.run(context),
             Self::Cost(args) => args.run(context),
+            Self::Metrics(args) => args.run(context),
             Self::Wait(args) => args.run(context),
             Self::Cancel(args) => args.run(context),
             Self::Retry(args) => args.run(context),
@@ -193,10 +217,13 @@ impl Command {
             Self::Pause(args) => args.run(context),
             Self::Resume(args) => args.run(context),
             Self::Clean(args) => args.run(context),
+            Self::Workspace(args) => args.run(context),
+            Self::Template(args) => args.run(context),
             Self::Panes(args) => args.run(context),
             Self::Daemon(args) => args.run(context),
             Self::Shutdown(args) => args.run(context),
             Self::Service(args) => args.run(context),
+            Self::Setup(args) => args.run(),
             Self::Config(args) => args.run(context),
             Self::Doctor(args) => args.run(context),
             Self::Completions(args) => args.run(),
@@ -266,6 +293,8 @@ mod tests {
             "queue --delay 5 x",
             "queue --delay 5s --at 18:30 x",
             "queue --id a/b x",
+            "queue --memory lots x",
+            "queue --cpus 0 x",
             "queue --after a:later x",
             "status --state sleeping",
             "edit 7",
@@ -286,12 +315,24 @@ mod tests {
             "cancel",
             "queue --no-such-option x",
             "queue --pane here x",
+            "queue --edit x",
+            "queue --edit --prompt x",
+            "queue --edit -- ls",
+            "setup",
+            "setup wezterm --print --yes",
             "panes",
             "panes open --slots 0",
             "panes open --layout spiral",
             "panes open --here --new-tab",
             "panes open --restore --slots 2",
             "panes assign 1",
+            "workspace create",
+            "workspace create api --rate soon",
+            "workspace create api --set branch",
+            "workspace create api --folder /tmp --no-folder",
+            "workspace use",
+            "workspace use api --none",
+            "template new a/b",
             "panes assign 1 new",
             "no-such-command",
         ] {

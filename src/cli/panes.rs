@@ -1,6 +1,7 @@
 //! `panes`: the panes of WezTerm that show the workers.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
@@ -10,7 +11,7 @@ use super::exit::{Exit, Failure};
 use super::screen;
 use super::text::{Cell, Table};
 use super::viewer_panes::{open_pane, wezterm_at, Desk, PaneTarget};
-use crate::pane::wezterm::{Assignment, Assignments, Layout, PaneInfo, Place, Server, Shown};
+use crate::pane::wezterm::{Assignment, Assignments, Layout, PaneInfo, Place, Registry, Server, Shown};
 use crate::protocol::{Answer, Filter, Message};
 
 /// More viewers than this fit no screen.
@@ -128,18 +129,35 @@ impl OpenArgs {
         let viewers = desk.look(&wezterm)?;
         let (shown, missing): (Vec<u32>, Vec<u32>) = slots
             .iter()
-            .partition(|slot| desk.book.find(wezterm.server(), &Shown::Slot(**slot)).is_some());
-        let argvs: Vec<_> = missing
-            .iter()
-            .map(|slot| desk.argv(&Shown::Slot(*slot)))
-            .collect();
-        let panes = viewers.open(place, layout, &argvs)?;
-        for (slot, pane) in missing.iter().zip(panes) {
-            desk.note(pane, Shown::Slot(*slot));
+            .partition(|slot| desk.find(&Shown::Slot(**slot)).is_some());
+        let ended = desk.ended(&viewers);
+        let opened_now = missing.len();
+        // A pane whose viewer has ended keeps its place, with another viewer.
+        let mut others = Vec::new();
+        for slot in missing {
+            let viewer = desk.viewer(Shown::Slot(slot));
+            let pane = ended.iter().find(|known| known.shown == Shown::Slot(slot));
+            match pane.map(|known| (known.pane, viewers.instead_of(known.pane, &viewer.argv))) {
+                Some((pane, Ok(made))) => {
+                    desk.book.remove(wezterm.server(), pane);
+                    desk.note(made, viewer);
+                }
+                // It may just be closing.
+                Some((_, Err(_))) | None => others.push(viewer),
+            }
+        }
+        let argvs: Vec<_> = others.iter().map(|viewer| viewer.argv.clone()).collect();
+        let panes = viewers.open(place, layout, &argvs);
+        if panes.is_err() {
+            // Of those that have been replaced, the new ones stay.
+            desk.book.save()?;
+        }
+        for (viewer, pane) in others.into_iter().zip(panes?) {
+            desk.note(pane, viewer);
         }
         desk.book.remember(slots, Some(layout));
         desk.book.save()?;
-        screen::note(&opened(missing.len(), shown.len()));
+        screen::note(&opened(opened_now, shown.len()));
         Ok(Exit::Ok)
     }
 
@@ -204,8 +222,11 @@ fn opened(new: usize, old: usize) -> String {
 /// One line of the list; its fields are documented in docs/cli.md.
 #[derive(Serialize)]
 struct Listed<'a> {
+    socket: &'a Path,
+    server_pid: u32,
+    pane: u64,
     #[serde(flatten)]
-    assignment: &'a Assignment,
+    shown: &'a Shown,
     tab: u64,
     window: u64,
     workspace: &'a str,
@@ -217,7 +238,10 @@ impl<'a> Listed<'a> {
         let is_it = |(at, info): &&(Server, PaneInfo)| *at == server && info.pane_id == assignment.pane;
         let (_, info) = open.iter().find(is_it)?;
         Some(Self {
-            assignment,
+            socket: &assignment.socket,
+            server_pid: assignment.server_pid,
+            pane: assignment.pane,
+            shown: &assignment.shown,
             tab: info.tab_id,
             window: info.window_id,
             workspace: &info.workspace,
@@ -227,17 +251,19 @@ impl<'a> Listed<'a> {
 
 impl ListArgs {
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let mut book = Assignments::open(&context.paths()?.data)?;
-        let open = forget_closed(&mut book)?;
+        let data = context.paths()?.data;
+        let mut book = Assignments::open(&data)?;
+        let open = forget_closed(&mut book, &data)?;
         book.save()?;
         let mut listed: Vec<Listed<'_>> = book
             .panes()
             .iter()
+            .filter(|known| !known.has_ended)
             .filter_map(|known| Listed::new(known, &open))
             .collect();
-        listed.sort_by_key(|line| match &line.assignment.shown {
-            Shown::Slot(slot) => (0, *slot, line.assignment.pane),
-            Shown::Task(_) => (1, 0, line.assignment.pane),
+        listed.sort_by_key(|line| match line.shown {
+            Shown::Slot(slot) => (0, *slot, line.pane),
+            Shown::Task(_) => (1, 0, line.pane),
         });
         if self.json {
             screen::print_json(&listed)?;
@@ -249,7 +275,8 @@ impl ListArgs {
 }
 
 /// Forgets the panes that are no more: all that the servers of the others have.
-fn forget_closed(book: &mut Assignments) -> Result<Vec<(Server, PaneInfo)>, Failure> {
+fn forget_closed(book: &mut Assignments, data: &Path) -> Result<Vec<(Server, PaneInfo)>, Failure> {
+    book.hear_viewers(&Registry::read(data));
     book.drop_dead_servers();
     let mut open = Vec::new();
     for server in book.servers() {
@@ -266,11 +293,11 @@ fn table(listed: &[Listed<'_>]) -> String {
     }
     let mut table = Table::new(&["SHOWS", "PANE", "TAB", "WINDOW", "WORKSPACE"], &[1, 2, 3]);
     for line in listed {
-        let shows = match &line.assignment.shown {
+        let shows = match line.shown {
             Shown::Slot(slot) => format!("slot {slot}"),
             Shown::Task(id) => format!("task {id}"),
         };
-        let numbers = [line.assignment.pane, line.tab, line.window].map(|number| number.to_string());
+        let numbers = [line.pane, line.tab, line.window].map(|number| number.to_string());
         let [pane, tab, window] = numbers.map(Cell::plain);
         table.row(vec![
             Cell::plain(shows),
@@ -285,8 +312,9 @@ fn table(listed: &[Listed<'_>]) -> String {
 
 impl CloseArgs {
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let mut book = Assignments::open(&context.paths()?.data)?;
-        forget_closed(&mut book)?;
+        let data = context.paths()?.data;
+        let mut book = Assignments::open(&data)?;
+        forget_closed(&mut book, &data)?;
         let is_meant = |shown: &Shown| match shown {
             Shown::Slot(slot) => self.slots.is_empty() || self.slots.contains(slot),
             Shown::Task(_) => self.slots.is_empty(),
@@ -332,8 +360,8 @@ impl AssignArgs {
             PaneTarget::Current | PaneTarget::New => viewers.current()?,
         };
         let shown = Shown::Slot(self.slot);
-        let before = desk.book.find(wezterm.server(), &shown);
-        if before == Some(pane) {
+        let before = desk.find(&shown);
+        if before == Some((desk.server(), pane)) {
             screen::note(&format!("pane {pane} shows slot {} already", self.slot));
             return Ok(Exit::Ok);
         }
@@ -341,9 +369,9 @@ impl AssignArgs {
         desk.book.remember([self.slot], None);
         // Saved before the old one is closed: a failure there must not lose the new one.
         desk.book.save()?;
-        if let Some(before) = before {
-            wezterm.kill(before)?;
-            desk.book.remove(wezterm.server(), before);
+        if let Some((server, before)) = before {
+            wezterm_at(server.clone())?.kill(before)?;
+            desk.book.remove(&server, before);
             desk.book.save()?;
         }
         screen::note(&format!("pane {made} shows slot {}", self.slot));

@@ -7,17 +7,20 @@ use std::path::{Path, PathBuf};
 use super::attempt_output::Shown;
 use super::claude_options::ClaudeArgs;
 use super::context::Context;
+use super::draft::Draft;
 use super::exit::{Exit, Failure};
 use super::value::{self, EnvSetting};
 use super::viewer_panes::{self, PaneTarget};
-use super::{follow, screen, wait};
+use super::{current_workspace, follow, screen, wait};
 use crate::protocol::{Answer, Message, TaskQueue};
 
-/// What a worker finds in its own environment and must not hand on to what it queues.
-const OWN_VARIABLES: [&str; 3] = [
+/// What is true of the caller and not of what it queues: whose worker it is, and in which pane it runs.
+const OWN_VARIABLES: [&str; 5] = [
     "WEZTERM_PARALLEL_TASK",
     "WEZTERM_PARALLEL_ATTEMPT",
     "WEZTERM_PARALLEL_FOLDER",
+    "WEZTERM_PANE",
+    "WEZTERM_UNIX_SOCKET",
 ];
 
 /// The profile that `--shell` stands for.
@@ -29,7 +32,8 @@ pub(crate) const SHELL: &str = "shell";
     override_usage = "wezterm-parallel queue [OPTIONS] PROMPT\n       \
                       wezterm-parallel queue [OPTIONS] --shell COMMAND\n       \
                       wezterm-parallel queue [OPTIONS] -- ARGV...\n       \
-                      wezterm-parallel queue [OPTIONS] -",
+                      wezterm-parallel queue [OPTIONS] -\n       \
+                      wezterm-parallel queue [OPTIONS] --edit",
     after_help = "It runs in the folder and with the environment that it is queued from.\n\n\
                   Examples:\n  \
                   wezterm-parallel queue 'fix the flaky test'\n  \
@@ -45,6 +49,9 @@ pub(crate) struct QueueArgs {
     /// The same, whatever it begins with: `--prompt='--help is wrong'`
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["command", "argv"])]
     prompt: Option<String>,
+    /// Write it in an editor ($VISUAL, $EDITOR or vi)
+    #[arg(short, long, conflicts_with_all = ["command", "prompt", "argv"])]
+    edit: bool,
     /// A program and its arguments, run without a shell
     #[arg(last = true, value_name = "ARGV", value_hint = clap::ValueHint::CommandWithArguments)]
     argv: Vec<String>,
@@ -60,6 +67,10 @@ pub(crate) struct QueueArgs {
     /// It is a shell line: the same as --worker shell
     #[arg(short, long, conflicts_with_all = ["worker", "argv"])]
     shell: bool,
+    /// The workspace it belongs to; empty for none [default: the one in whose folder it is queued,
+    /// else the one of `workspace use`]
+    #[arg(long, value_name = "NAME")]
+    workspace: Option<String>,
     /// Run in this folder
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     cwd: Option<PathBuf>,
@@ -89,6 +100,12 @@ pub(crate) struct QueueArgs {
     /// Run it again after a failure, at most this many times
     #[arg(long, value_name = "N")]
     retries: Option<u32>,
+    /// Memory that it needs at its peak, like 400MiB [default: what was learned of such tasks]
+    #[arg(long, value_name = "SIZE", value_parser = value::size_bytes)]
+    memory: Option<u64>,
+    /// Processors that it uses, like 2 or 0.5 [default: what is measured decides]
+    #[arg(long, value_name = "N", value_parser = value::cpus)]
+    cpus: Option<f64>,
     /// Skip it if it has not started within this time
     #[arg(long, value_name = "DURATION", value_parser = value::duration_ms)]
     max_queue_time: Option<u64>,
@@ -110,11 +127,12 @@ pub(crate) struct QueueArgs {
 
 impl QueueArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let (wait, follow, pane) = (self.wait, self.follow, self.pane);
-        let message = Message::TaskQueue(Box::new(self.into_task()?));
-        let id = match context.ask(&message)? {
-            Answer::StatusUpdate(update) => update.process_id,
-            other => return Err(Failure::unexpected_answer(&other)),
+        let (wait, follow, pane, edit) = (self.wait, self.follow, self.pane, self.edit);
+        let task = self.into_task()?;
+        let id = if edit {
+            Draft::new(context, &task)?.queue(&task, |task| submit(context, task))?
+        } else {
+            submit(context, task)?
         };
         if follow {
             // Stdout belongs to the task's own output.
@@ -136,6 +154,8 @@ impl QueueArgs {
 
     fn into_task(self) -> Result<TaskQueue, Failure> {
         let (command, argv) = match self.prompt {
+            // It is written later.
+            _ if self.edit => (None, None),
             Some(text) => (Some(not_empty(text)?), None),
             None => work(&self.command, self.argv)?,
         };
@@ -147,9 +167,11 @@ impl QueueArgs {
             command,
             argv,
             worker: self.worker.or_else(|| self.shell.then(|| SHELL.to_owned())),
+            cwd_gives_way: self.cwd.is_none(),
             cwd: Some(working_folder(self.cwd.as_deref())?),
             env: Some(env),
             env_add,
+            workspace: self.workspace,
             label: self.label,
             after: self.after,
             delay_ms: self.delay,
@@ -158,9 +180,21 @@ impl QueueArgs {
             retries: self.retries,
             max_queue_time_ms: self.max_queue_time,
             hold: self.hold,
+            memory_bytes: self.memory,
+            cpus: self.cpus,
             claude: self.claude.into_options(),
             ..TaskQueue::default()
         })
+    }
+}
+
+/// Queues the task: its id.
+fn submit(context: &Context, mut task: TaskQueue) -> Result<String, Failure> {
+    let current = current_workspace::read(context)?;
+    current_workspace::fill_in(&mut task, current.as_deref());
+    match context.ask(&Message::TaskQueue(Box::new(task)))? {
+        Answer::StatusUpdate(update) => Ok(update.process_id),
+        other => Err(Failure::unexpected_answer(&other)),
     }
 }
 
@@ -246,7 +280,8 @@ pub(crate) fn environment_for_tasks() -> BTreeMap<String, String> {
     env
 }
 
-fn added_environment(
+/// The variables that options set, or copy from the caller.
+pub(crate) fn added_environment(
     settings: Vec<EnvSetting>,
     caller: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Failure> {

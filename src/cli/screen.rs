@@ -37,6 +37,22 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Prints text in place of what is on the terminal, without a moment in which that is empty.
+pub(crate) fn print_in_place(text: &str) -> io::Result<()> {
+    let plain = || anstream::adapter::strip_str(text).to_string();
+    let text = if stdout_has_color() {
+        text.to_owned()
+    } else {
+        plain()
+    };
+    let lines = text.lines().map(|line| format!("{line}\x1b[K\r\n"));
+    let shown: String = lines.collect();
+    // Where styles are taken out, these would be too.
+    let mut stdout = io::stdout().lock();
+    write!(stdout, "\x1b[H{shown}\x1b[J")?;
+    stdout.flush()
+}
+
 /// Prints a line as it is.
 pub(crate) fn print_line(line: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -79,8 +95,13 @@ pub(crate) fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Columns and rows of the terminal; `None` when stdout is none.
+pub(crate) fn size() -> Option<(usize, usize)> {
+    let (width, height) = terminal_size::terminal_size_of(io::stdout())?;
+    Some((usize::from(width.0), usize::from(height.0)))
+}
+
 /// The width that tables fit; `None` when stdout is no terminal.
 pub(crate) fn width() -> Option<usize> {
-    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
-    Some(usize::from(width.0))
+    size().map(|(width, _)| width)
 }

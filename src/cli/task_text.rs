@@ -163,7 +163,7 @@ pub(crate) fn summary_line(summary: &Summary, now_ms: u64) -> String {
 }
 
 /// A closed gate: `slots: 2 of 2 are taken, opens in 5m00s`.
-fn gate_words(gate: &GateView, now_ms: u64) -> String {
+pub(crate) fn gate_words(gate: &GateView, now_ms: u64) -> String {
     if let ("delay", Some(opens)) = (gate.gate.as_str(), gate.opens_at_ms) {
         let left = short_duration(opens.saturating_sub(now_ms));
         return format!("delay: it may start in {left}");

@@ -10,7 +10,7 @@ use jiff::{civil, Timestamp, ToSpan, Zoned};
 use crate::protocol::{self, ErrorAnswer};
 
 /// Priorities that have a name.
-const PRIORITIES: [(&str, u8); 4] = [("low", 50), ("normal", 100), ("high", 150), ("urgent", 200)];
+pub(crate) const PRIORITIES: [(&str, u8); 4] = [("low", 50), ("normal", 100), ("high", 150), ("urgent", 200)];
 
 /// Reads `0` to `255` or a name.
 pub(crate) fn priority(text: &str) -> Result<u8, String> {
@@ -23,6 +23,40 @@ pub(crate) fn priority(text: &str) -> Result<u8, String> {
         .ok_or_else(|| {
             "a priority is 0 to 255, or low (50), normal (100), high (150), urgent (200)".to_owned()
         })
+}
+
+/// Reads `400MiB` or `2GB`.
+pub(crate) fn size_bytes(text: &str) -> Result<u64, String> {
+    match size_or_none(text)? {
+        0 => Err("a task needs some memory: leave the option out for what was learned".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+/// The same, or 0.
+pub(crate) fn size_or_none(text: &str) -> Result<u64, String> {
+    crate::config::parse_size(text).map_err(|error| error.to_string())
+}
+
+/// Reads `2` or `0.5` processors.
+pub(crate) fn cpus(text: &str) -> Result<f64, String> {
+    match cpus_or_none(text)? {
+        0.0 => Err("a task needs some of a processor: leave the option out for what is measured".to_owned()),
+        cpus => Ok(cpus),
+    }
+}
+
+/// The same, or 0.
+pub(crate) fn cpus_or_none(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.parse().ok();
+    let fits = |cpus: &f64| (*cpus == 0.0 || *cpus >= protocol::CPUS_MIN) && *cpus <= protocol::CPUS_MAX;
+    number.filter(fits).ok_or_else(|| {
+        format!(
+            "a number of processors is from {} to {}, like 2 or 0.5",
+            protocol::CPUS_MIN,
+            protocol::CPUS_MAX
+        )
+    })
 }
 
 /// Reads `90s`, `1h30m`, `2 days` as milliseconds.

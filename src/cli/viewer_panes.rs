@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::exit::Failure;
-use super::screen;
+use super::{screen, value};
 use crate::pane::wezterm::{
-    Assignment, Assignments, Server, Shown, Surroundings, Viewers, Wezterm, WeztermError,
+    Assignment, Assignments, Registry, Server, Shown, Surroundings, Viewers, Wezterm, WeztermError,
 };
 
 /// A pane, as it is named on the command line.
@@ -48,6 +48,15 @@ pub(crate) struct Desk {
     caller: Option<u64>,
     cwd: PathBuf,
     attach: Vec<OsString>,
+    linked: Vec<Server>,
+    started: u32,
+}
+
+/// A viewer that is about to be started.
+pub(crate) struct NewViewer {
+    name: String,
+    pub(crate) argv: Vec<OsString>,
+    shown: Shown,
 }
 
 impl Desk {
@@ -56,10 +65,14 @@ impl Desk {
         let surroundings = Surroundings::from_env();
         let server = surroundings.find_server()?;
         let wezterm = Wezterm::new(surroundings.find_program()?, server);
-        let mut book = Assignments::open(&context.paths()?.data)?;
+        let data = context.paths()?.data;
+        let mut book = Assignments::open(&data)?;
+        book.hear_viewers(&Registry::read(&data));
         book.drop_dead_servers();
         Ok(Self {
             book,
+            linked: Vec::new(),
+            started: 0,
             caller: surroundings.pane_at(wezterm.server()),
             wezterm,
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
@@ -81,38 +94,80 @@ impl Desk {
     pub(crate) fn look<'a>(&mut self, wezterm: &'a Wezterm) -> Result<Viewers<'a>, Failure> {
         let viewers = Viewers::look(wezterm, self.caller, self.cwd.clone())?;
         self.book.drop_closed_panes(wezterm.server(), viewers.panes());
+        self.linked = self.find_linked();
         Ok(viewers)
     }
 
-    /// The command of a viewer.
-    pub(crate) fn argv(&self, shown: &Shown) -> Vec<OsString> {
+    /// The pane that shows this here: one of the server's own, or one of a mux server whose panes its GUI shows.
+    /// Such a pane has a number at both, and a viewer in it knows that of the mux server.
+    pub(crate) fn find(&self, shown: &Shown) -> Option<(Server, u64)> {
+        let servers = std::iter::once(self.wezterm.server()).chain(&self.linked);
+        servers
+            .into_iter()
+            .find_map(|server| Some((server.clone(), self.book.find(server, shown)?)))
+    }
+
+    /// The other servers with viewers whose panes are seen together with this one's.
+    fn find_linked(&self) -> Vec<Server> {
+        let own = self.wezterm.server();
+        let mut others = self.book.servers();
+        others.retain(|other| other != own && other.pid != 0 && own.pid != 0);
+        if others.is_empty() {
+            return others;
+        }
+        // What does not answer is linked to nothing: it shows nothing either.
+        let clients_of = |wezterm: &Wezterm| wezterm.client_pids().unwrap_or_default();
+        let own_clients = clients_of(&self.wezterm);
+        others.retain(|other| {
+            let theirs = wezterm_at(other.clone()).map(|there| clients_of(&there));
+            own_clients.contains(&other.pid) || theirs.is_ok_and(|pids| pids.contains(&own.pid))
+        });
+        others
+    }
+
+    /// The panes whose viewers have ended and that WezTerm holds.
+    pub(crate) fn ended(&self, viewers: &Viewers<'_>) -> Vec<Assignment> {
+        let is_there = |known: &&Assignment| {
+            known.server() == *self.wezterm.server()
+                && viewers.panes().iter().any(|pane| pane.pane_id == known.pane)
+        };
+        let ended = self.book.panes().iter().filter(|known| known.has_ended);
+        ended.filter(is_there).cloned().collect()
+    }
+
+    /// A viewer to be started.
+    pub(crate) fn viewer(&mut self, shown: Shown) -> NewViewer {
+        self.started += 1;
+        let name = format!("{:x}-{:x}-{}", value::now_ms(), std::process::id(), self.started);
         let mut argv = self.attach.clone();
-        let (option, value) = match shown {
+        argv.extend(["--viewer".into(), (&name).into()]);
+        let (option, value) = match &shown {
             Shown::Slot(slot) => ("--slot", slot.to_string()),
             Shown::Task(id) => ("--task", id.clone()),
         };
         argv.extend([option.into(), value.into()]);
-        argv
+        NewViewer { name, argv, shown }
     }
 
-    /// Notes that a pane shows something from now on.
-    pub(crate) fn note(&mut self, pane: u64, shown: Shown) {
-        let server = self.server();
-        self.book.add(Assignment::new(&server, pane, shown));
+    /// Notes that a viewer runs in a pane from now on.
+    pub(crate) fn note(&mut self, pane: u64, viewer: NewViewer) {
+        let assignment = Assignment::new(self.wezterm.server(), pane, viewer.shown);
+        self.book.add(assignment.with_viewer(viewer.name));
     }
 
     /// Puts a viewer at a pane that is there: in the place of the viewer that it holds, else beside it.
     pub(crate) fn put_at(&mut self, viewers: &Viewers<'_>, pane: u64, shown: Shown) -> Result<u64, Failure> {
         let server = self.server();
-        let argv = self.argv(&shown);
+        let viewer = self.viewer(shown);
+        let argv = &viewer.argv;
         let made = if self.book.shown_in(&server, pane).is_some() {
-            let made = viewers.instead_of(pane, &argv)?;
+            let made = viewers.instead_of(pane, argv)?;
             self.book.remove(&server, pane);
             made
         } else {
-            viewers.beside(pane, &argv)?
+            viewers.beside(pane, argv)?
         };
-        self.note(made, shown);
+        self.note(made, viewer);
         Ok(made)
     }
 }
@@ -155,7 +210,7 @@ fn show_task(context: &Context, id: &str, target: PaneTarget) -> Result<(), Fail
     let viewers = desk.look(&wezterm)?;
     let shown = Shown::Task(id.to_owned());
     // The same call once more, which is answered like the first time.
-    if desk.book.find(wezterm.server(), &shown).is_some() {
+    if desk.find(&shown).is_some() {
         return Ok(());
     }
     match target {
@@ -166,8 +221,9 @@ fn show_task(context: &Context, id: &str, target: PaneTarget) -> Result<(), Fail
             desk.put_at(&viewers, pane, shown)?;
         }
         PaneTarget::New => {
-            let pane = viewers.new_tab(&desk.argv(&shown))?;
-            desk.note(pane, shown);
+            let viewer = desk.viewer(shown);
+            let pane = viewers.new_tab(&viewer.argv)?;
+            desk.note(pane, viewer);
         }
     }
     Ok(desk.book.save()?)

@@ -105,6 +105,7 @@ impl<'a> Watch<'a> {
                     None => {}
                 }
             }
+            Event::Gate { .. } | Event::Queue { .. } => {}
             Event::Lagged { .. } => match self.resubscribe() {
                 Ok(all) => changed.extend(all),
                 Err(failure) => changed.extend(self.reconnect(failure)?),

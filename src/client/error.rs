@@ -101,7 +101,12 @@ pub(super) fn unexpected(answer: &Answer) -> ClientError {
         Answer::Changed(_) => "Changed",
         Answer::Reserved(_) => "Reserved",
         Answer::Environment(_) => "Environment",
+        Answer::Workspace(_) => "Workspace",
+        Answer::Workspaces(_) => "Workspaces",
+        Answer::WorkspaceRemoved(_) => "WorkspaceRemoved",
+        Answer::Admission(_) => "Admission",
         Answer::Cost(_) => "Cost",
+        Answer::Metrics(_) => "Metrics",
         Answer::Daemon(_) => "Daemon",
         Answer::Event(_) => "Event",
     };

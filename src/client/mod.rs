@@ -8,8 +8,10 @@ mod lines;
 mod pipeline;
 mod start;
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 pub use error::ClientError;
 pub use events::Events;
@@ -54,6 +56,24 @@ impl Client {
         }
     }
 
+    /// Asks without waiting: the answers come from [`Client::next_timeout`], in the order of the questions.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    pub fn send(&mut self, message: &Message) -> Result<(), ClientError> {
+        let mut line = Vec::new();
+        encode_message(message, &mut line);
+        self.lines.write_all(&line)
+    }
+
+    /// The next answer, a refusal included; `None` if none has come within `timeout`.
+    ///
+    /// # Errors
+    /// `Broken` once the daemon has closed the connection.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Answer>, ClientError> {
+        self.lines.next_answer(Some(timeout))
+    }
+
     /// Asks for many things without waiting in between, and hands out each answer, refusals
     /// included, with the number of its message from 0. A bounded number is under way at once.
     ///
@@ -76,6 +96,13 @@ impl Client {
             Answer::Status(status) => Ok((status, Events::new(self.lines))),
             other => Err(error::unexpected(&other)),
         }
+    }
+}
+
+/// Readable when an answer has come: for whoever waits for other things as well.
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lines.stream.as_fd()
     }
 }
 

@@ -29,12 +29,25 @@ pub(super) enum Kind {
 }
 
 /// Every key outside of the tables that users name the entries of.
-pub(super) const KEYS: [(&str, Kind); 21] = [
+pub(super) const KEYS: [(&str, Kind); 36] = [
     ("pool.slots", Kind::Text),
     ("pool.default_worker", Kind::Text),
     ("pool.default_priority", Kind::Number),
     ("pool.lend", Kind::Number),
     ("admission.enabled", Kind::Flag),
+    ("admission.dry_run", Kind::Flag),
+    ("admission.memory_floor", Kind::Text),
+    ("admission.worker_memory", Kind::Text),
+    ("admission.cpu_high", Kind::Number),
+    ("admission.cpu_low", Kind::Number),
+    ("admission.stall_high", Kind::Number),
+    ("admission.stall_low", Kind::Number),
+    ("admission.reopen_after", Kind::Text),
+    ("admission.stale_after", Kind::Text),
+    ("admission.relief", Kind::Flag),
+    ("admission.relief_after", Kind::Text),
+    ("admission.relief_interval", Kind::Text),
+    ("admission.relief_pause", Kind::Text),
     ("scheduler.aging_step", Kind::Text),
     ("scheduler.jitter_seed", Kind::Number),
     ("limits.line_bytes", Kind::Text),
@@ -47,6 +60,8 @@ pub(super) const KEYS: [(&str, Kind); 21] = [
     ("log.level", Kind::Text),
     ("log.files", Kind::Number),
     ("journal.snapshot_bytes", Kind::Text),
+    ("metrics.listen", Kind::Text),
+    ("metrics.allow_remote", Kind::Flag),
     ("quota.jitter", Kind::Text),
     ("quota.ramp_step", Kind::Text),
     ("budget.day_usd", Kind::Number),
@@ -54,9 +69,12 @@ pub(super) const KEYS: [(&str, Kind); 21] = [
 ];
 
 /// Every key of a worker profile except its `env`.
-pub(super) const WORKER_KEYS: [(&str, Kind); 27] = [
+pub(super) const WORKER_KEYS: [(&str, Kind); 30] = [
     ("kind", Kind::Text),
     ("max_parallel", Kind::Number),
+    ("rate", Kind::Text),
+    ("memory", Kind::Text),
+    ("cpus", Kind::Number),
     ("timeout", Kind::Text),
     ("retries", Kind::Number),
     ("retry_delay", Kind::Text),
@@ -141,13 +159,17 @@ fn targets(tree: &Value) -> Vec<Target> {
             kind: *kind,
         }));
     }
-    for table in ["limits", "budget"] {
-        for workspace in keys_of(&tree[table]["workspaces"]) {
-            targets.push(Target {
-                path: vec![table.to_owned(), "workspaces".to_owned(), workspace.clone()],
-                kind: Kind::Number,
-            });
-        }
+    let tables = [
+        ("limits", "workspaces", Kind::Number),
+        ("limits", "rates", Kind::Text),
+        ("limits", "weights", Kind::Number),
+        ("budget", "workspaces", Kind::Number),
+    ];
+    for (section, table, kind) in tables {
+        targets.extend(keys_of(&tree[section][table]).map(|workspace| Target {
+            path: vec![section.to_owned(), table.to_owned(), workspace.clone()],
+            kind,
+        }));
     }
     targets
 }

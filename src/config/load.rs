@@ -1,7 +1,6 @@
 //! Finds the file, merges the layers, and says precisely where something is wrong.
 
-use std::fs::{self, File, Metadata};
-use std::io::Read;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -10,11 +9,10 @@ use serde_json::{Map, Value};
 
 use super::environment::{meaning, set, value_of, Meaning, Target};
 use super::model::{Config, DEFAULTS_TOML};
+use super::source::{reword, Source};
 use super::validate::{validate, Fault};
 use super::worker::WorkerConfig;
 use super::{ConfigError, Paths};
-use crate::protocol::hint;
-use crate::protocol::wording::{expected_names, mismatch, named};
 
 /// Names under which a config is looked for.
 const FILE_NAMES: [&str; 3] = ["config.toml", "config.yaml", "config.yml"];
@@ -51,19 +49,27 @@ impl Config {
         let mut config = Self::default();
         if let Some(path) = &file {
             let source = Source::read(path)?;
-            merge(&mut tree, source.tree()?);
+            merge(&mut tree, source.tree::<Config>()?);
             complete_workers(&mut tree);
             config = typed(&tree)
                 .and_then(valid)
                 .map_err(|fault| source.blame(fault))?;
             warnings.extend(readable_secrets(path, &config));
         }
+        let mut set_by = Vec::new();
         for (variable, text) in env {
             match meaning(&variable, &tree) {
                 Meaning::None => {}
-                Meaning::Sets(target) => config = apply(&mut tree, &target, &variable, &text)?,
+                Meaning::Sets(target) => {
+                    config = apply(&mut tree, &target, &variable, &text)?;
+                    set_by.push((target.path.join("."), variable));
+                }
                 Meaning::Unknown { nearest } => warnings.push(unknown_variable(&variable, nearest)),
             }
+        }
+        // Only now: what one variable says may be right because of another one, in whatever order they come.
+        if !set_by.is_empty() {
+            config = valid(config).map_err(|fault| blame_variable(&set_by, fault))?;
         }
         Ok(Loaded {
             config,
@@ -91,12 +97,23 @@ fn find_file(folder: &Path) -> Result<Option<PathBuf>, ConfigError> {
 
 fn apply(tree: &mut Value, target: &Target, variable: &str, text: &str) -> Result<Config, ConfigError> {
     set(tree, &target.path, value_of(target.kind, text));
-    typed(tree).and_then(valid).map_err(|fault| ConfigError::Invalid {
+    typed(tree).map_err(|fault| fault_of_variable(variable, fault))
+}
+
+/// Of the variables that were set, the one that the fault is about; else the one that came last.
+fn blame_variable(set_by: &[(String, String)], fault: Fault) -> ConfigError {
+    let named = set_by.iter().find(|(key, _)| *key == fault.key);
+    let variable = named.or(set_by.last()).map_or("", |(_, variable)| variable);
+    fault_of_variable(variable, fault)
+}
+
+fn fault_of_variable(variable: &str, fault: Fault) -> ConfigError {
+    ConfigError::Invalid {
         place: variable.to_owned(),
         key: fault.key,
         message: fault.message,
         hint: fault.hint,
-    })
+    }
 }
 
 fn unknown_variable(variable: &str, nearest: Option<String>) -> String {
@@ -156,205 +173,6 @@ fn typed(tree: &Value) -> Result<Config, Fault> {
 
 fn valid(config: Config) -> Result<Config, Fault> {
     validate(&config).map(|()| config)
-}
-
-/// Serde's text about the value at `path`, in our words.
-fn reword(path: &str, text: &str) -> Fault {
-    let (message, hint) = if let Some(key) = named(text, "unknown field `") {
-        let table = path.strip_suffix(key).unwrap_or(path).trim_end_matches('.');
-        let place = match table {
-            "" | "." => String::new(),
-            table => format!(" in `{table}`"),
-        };
-        (
-            format!("unknown key `{key}`{place}"),
-            hint(key, &expected_names(text)),
-        )
-    } else if let Some(kind) = named(text, "unknown variant `") {
-        (
-            format!("`{path}`: there is no {kind:?}"),
-            hint(kind, &expected_names(text)),
-        )
-    } else if let Some((found, expected)) = mismatch(text) {
-        let expected = expected
-            .replace("an object", "a table")
-            .replace("f64", "a number");
-        let name = match path.trim_matches('.') {
-            "" => "the whole file".to_owned(),
-            path => format!("`{path}`"),
-        };
-        (format!("{name} must be {expected}, not {found}"), String::new())
-    } else if path.is_empty() || path == "." {
-        (text.to_owned(), String::new())
-    } else {
-        (format!("`{path}`: {text}"), String::new())
-    };
-    Fault {
-        key: path.trim_matches('.').to_owned(),
-        message,
-        hint,
-    }
-}
-
-/// A config file's text.
-struct Source<'p> {
-    path: &'p Path,
-    text: String,
-    is_yaml: bool,
-}
-
-impl<'p> Source<'p> {
-    fn read(path: &'p Path) -> Result<Self, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let mut file = File::open(path).map_err(unreadable)?;
-        check_trust(path, &file.metadata().map_err(unreadable)?)?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(unreadable)?;
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        let is_yaml = matches!(extension, Some("yaml" | "yml"));
-        Ok(Self { path, text, is_yaml })
-    }
-
-    /// The file as a tree, after its keys and types have been checked where lines are known.
-    fn tree(&self) -> Result<Value, ConfigError> {
-        if self.is_yaml {
-            self.yaml_tree()
-        } else {
-            self.toml_tree()
-        }
-    }
-
-    fn toml_tree(&self) -> Result<Value, ConfigError> {
-        let failed = |path: &str, error: &toml::de::Error| {
-            let at = error.span().map(|span| line_and_column(&self.text, span.start));
-            self.invalid(at, reword(path, error.message()))
-        };
-        let tree = toml::from_str(&self.text).map_err(|error| failed("", &error))?;
-        let deserializer = toml::Deserializer::parse(&self.text).map_err(|error| failed("", &error))?;
-        serde_path_to_error::deserialize::<_, Config>(deserializer)
-            .map_err(|error| failed(&error.path().to_string(), error.inner()))?;
-        Ok(tree)
-    }
-
-    /// What is wrong is found in the tree, so that both formats have the same words; the parser is
-    /// then asked only for the place.
-    fn yaml_tree(&self) -> Result<Value, ConfigError> {
-        if is_blank_yaml(&self.text) {
-            return Ok(Value::Null);
-        }
-        let options = serde_saphyr::options! { with_snippet: false };
-        let mut tree = serde_saphyr::from_str_with_options(&self.text, options.clone())
-            .map_err(|error| self.invalid(yaml_place(&error), reword("", &without_place(&error))))?;
-        drop_nulls(&mut tree);
-        if let Err(error) = serde_path_to_error::deserialize::<_, Config>(&tree) {
-            let at = serde_saphyr::from_str_with_options::<Config>(&self.text, options)
-                .err()
-                .and_then(|error| yaml_place(&error));
-            let fault = reword(&error.path().to_string(), &error.inner().to_string());
-            return Err(self.invalid(at, fault));
-        }
-        Ok(tree)
-    }
-
-    /// An error that was found after merging, where the file no longer tells its lines.
-    fn blame(&self, fault: Fault) -> ConfigError {
-        let at = if self.is_yaml {
-            None
-        } else {
-            toml_place(&self.text, &fault.key)
-        };
-        self.invalid(at, fault)
-    }
-
-    fn invalid(&self, at: Option<(u64, u64)>, fault: Fault) -> ConfigError {
-        let place = match at {
-            Some((line, column)) => format!("{}:{line}:{column}", self.path.display()),
-            None => self.path.display().to_string(),
-        };
-        ConfigError::Invalid {
-            place,
-            key: fault.key,
-            message: fault.message,
-            hint: fault.hint,
-        }
-    }
-}
-
-/// A YAML file in which everything is commented out.
-fn is_blank_yaml(text: &str) -> bool {
-    text.lines()
-        .map(str::trim)
-        .all(|line| line.is_empty() || line.starts_with('#') || line == "---")
-}
-
-/// A YAML key with nothing after it says nothing.
-fn drop_nulls(tree: &mut Value) {
-    if let Value::Object(table) = tree {
-        table.retain(|_, value| !value.is_null());
-        table.values_mut().for_each(drop_nulls);
-    }
-}
-
-fn yaml_place(error: &serde_saphyr::Error) -> Option<(u64, u64)> {
-    error.location().map(|place| (place.line(), place.column()))
-}
-
-/// The parser's text without the place, which is shown in front.
-fn without_place(error: &serde_saphyr::Error) -> String {
-    let text = error.to_string();
-    match text.find(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
-}
-
-/// Where the key at `path` stands in a TOML text, or the nearest table around it.
-fn toml_place(text: &str, path: &str) -> Option<(u64, u64)> {
-    let root = toml::de::DeTable::parse(text).ok()?;
-    let mut table = root.get_ref();
-    let mut start = None;
-    for name in path.split('.') {
-        let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == name) else {
-            break;
-        };
-        start = Some(key.span().start);
-        match value.get_ref().as_table() {
-            Some(inner) => table = inner,
-            None => break,
-        }
-    }
-    start.map(|start| line_and_column(text, start))
-}
-
-fn line_and_column(text: &str, offset: usize) -> (u64, u64) {
-    let before = &text[..offset.min(text.len())];
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    (line as u64, column as u64)
-}
-
-/// Whoever can write the config can run commands as this user. Root can anyway.
-fn check_trust(path: &Path, metadata: &Metadata) -> Result<(), ConfigError> {
-    if !metadata.is_file() {
-        return Ok(());
-    }
-    let me = rustix::process::geteuid().as_raw();
-    if metadata.uid() != me && metadata.uid() != 0 {
-        return Err(ConfigError::ForeignOwner {
-            path: path.to_owned(),
-            owner: metadata.uid(),
-        });
-    }
-    if metadata.mode() & 0o022 != 0 {
-        return Err(ConfigError::OpenPermissions {
-            path: path.to_owned(),
-            mode: metadata.mode() & 0o7777,
-        });
-    }
-    Ok(())
 }
 
 fn readable_secrets(path: &Path, config: &Config) -> Option<String> {

@@ -4,25 +4,32 @@
 //! An unknown key or a wrong value is an error that names the file, the line and the key; nothing
 //! is guessed. Flags are applied by the command line to [`Loaded::config`].
 
+mod admission;
 mod environment;
 mod error;
 mod load;
+mod metrics;
 mod model;
 mod paths;
 mod signal;
+mod source;
 mod units;
 mod validate;
 mod worker;
 
+pub use admission::{Admission, StartRate};
 pub use error::ConfigError;
 pub use load::Loaded;
+pub use metrics::{MetricsConfig, MetricsListen};
 pub use model::{
-    Admission, BudgetConfig, Config, JournalConfig, LimitsConfig, LogConfig, Output, Pool, Quota, Retention,
+    BudgetConfig, Config, JournalConfig, LimitsConfig, LogConfig, Output, Pool, Quota, Retention,
     SchedulerConfig, Slots, TaperStep, DEFAULTS_TOML,
 };
 pub use paths::{ensure_private_dir, Paths};
 pub use signal::{parse_signal, parse_signals};
+pub(crate) use source::Source;
 pub use units::{format_duration, format_size, parse_duration, parse_size, ByteSize, UnitError};
+pub(crate) use validate::Fault;
 pub use worker::{WorkerConfig, WorkerKind};
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::admission::{Admission, StartRate};
+use super::metrics::MetricsConfig;
 use super::units::{duration, size};
 use super::worker::{WorkerConfig, WorkerKind};
 use super::ByteSize;
@@ -37,6 +39,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The journal.
     pub journal: JournalConfig,
+    /// Figures for Prometheus.
+    pub metrics: MetricsConfig,
     /// Usage limits of Claude accounts.
     pub quota: Quota,
     /// What Claude workers may cost.
@@ -68,14 +72,6 @@ pub enum Slots {
     Count(u32),
 }
 
-/// Waiting for readings of the host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Admission {
-    /// Whether tasks wait for free memory and CPU.
-    pub enabled: bool,
-}
-
 /// The order of tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -103,6 +99,10 @@ pub struct LimitsConfig {
     pub event_buffer: u32,
     /// The most tasks of a workspace that run at once, by workspace.
     pub workspaces: BTreeMap<String, u32>,
+    /// How fast tasks of a workspace may be started, by workspace.
+    pub rates: BTreeMap<String, StartRate>,
+    /// How many parts of the slots a workspace gets among tasks of equal priority, by workspace; others have 1.
+    pub weights: BTreeMap<String, u32>,
 }
 
 /// How long ended tasks are kept.
@@ -196,6 +196,7 @@ impl Default for Config {
             output: Output::default(),
             log: LogConfig::default(),
             journal: JournalConfig::default(),
+            metrics: MetricsConfig::default(),
             quota: Quota::default(),
             budget: BudgetConfig::default(),
             workers: workers
@@ -216,12 +217,6 @@ impl Default for Pool {
     }
 }
 
-impl Default for Admission {
-    fn default() -> Self {
-        Self { enabled: true }
-    }
-}
-
 impl Default for SchedulerConfig {
     fn default() -> Self {
         Self {
@@ -239,6 +234,8 @@ impl Default for LimitsConfig {
             write_timeout: Duration::from_secs(30),
             event_buffer: 1024,
             workspaces: BTreeMap::new(),
+            rates: BTreeMap::new(),
+            weights: BTreeMap::new(),
         }
     }
 }

@@ -90,6 +90,20 @@ impl Paths {
     }
 }
 
+impl Paths {
+    /// Holds templates of workspaces.
+    #[must_use]
+    pub fn templates(&self) -> PathBuf {
+        self.config_dir.join("templates")
+    }
+
+    /// Names the workspace that `workspace use` has chosen, if any.
+    #[must_use]
+    pub fn current_workspace(&self) -> PathBuf {
+        self.data.join("current-workspace")
+    }
+}
+
 /// `sudo` may leave another user's `XDG_RUNTIME_DIR` in place: not a folder to put things into.
 fn is_own_folder(path: &Path) -> bool {
     let me = rustix::process::geteuid().as_raw();

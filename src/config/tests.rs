@@ -105,7 +105,13 @@ fn every_key_can_be_set_by_a_variable() {
         task_usd: Some(1.0),
         ..BudgetConfig::default()
     };
+    let admission = Admission {
+        memory_floor: Some(ByteSize(1)),
+        worker_memory: Some(ByteSize(1)),
+        ..Admission::default()
+    };
     let config = Config {
+        admission,
         budget,
         ..Config::default()
     };
@@ -116,7 +122,13 @@ fn every_key_can_be_set_by_a_variable() {
         }
     }
     // Tables that users name the entries of, and the one list of tables.
-    let others = ["limits.workspaces", "budget.workspaces", "quota.taper"];
+    let others = [
+        "limits.workspaces",
+        "limits.rates",
+        "limits.weights",
+        "budget.workspaces",
+        "quota.taper",
+    ];
     expected.retain(|key| !key.starts_with("workers.") && !others.contains(&key.as_str()));
     let mut known: Vec<String> = KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
     expected.sort();
@@ -125,6 +137,9 @@ fn every_key_can_be_set_by_a_variable() {
 
     let whole = WorkerConfig {
         max_parallel: Some(1),
+        rate: Some(toml::Value::from("1/s").try_into().unwrap()),
+        memory: Some(ByteSize(1)),
+        cpus: Some(1.0),
         timeout: Some(Duration::from_secs(1)),
         retries: Some(1),
         shell: Some("sh".to_owned()),
@@ -534,4 +549,44 @@ fn a_second_profile_of_kind_claude_has_its_own_model() {
         ..WorkerConfig::of_kind(WorkerKind::Claude)
     };
     assert_eq!(config.unwrap().config.workers["review"], expected);
+}
+
+#[test]
+fn marks_rates_and_sizes_of_admission_are_checked() {
+    for (text, words) in [
+        (
+            "[admission]\ncpu_high = 90\n",
+            "`admission.cpu_high`: 90 is no share",
+        ),
+        (
+            "[admission]\ncpu_low = 0.95\n",
+            "`admission.cpu_low`: 0.95 is not between 0 and the high mark, 0.9",
+        ),
+        ("[admission]\nstale_after = \"1s\"\n", "must be at least 2s"),
+        ("[admission]\nmemory_floor = \"lots\"\n", "is not a size"),
+        ("[workers.shell]\nrate = \"fast\"\n", "\"fast\" is not a rate"),
+        ("[workers.shell]\ncpus = -1\n", "-1 CPUs"),
+        ("[limits.rates]\n\"a b\" = \"1/s\"\n", "bad name"),
+        (
+            "[limits.weights]\napi = 0\n",
+            "`limits.weights.api`: must be 1 to 1000",
+        ),
+    ] {
+        let failure = toml_failure(text);
+        assert!(failure.contains(words), "{text}: {failure}");
+    }
+    let home = Home::with(
+        "config.toml",
+        "[admission]\nmemory_floor = \"2GiB\"\n[workers.claude]\nrate = \"10/min burst 3\"\n[limits.rates]\napi = \"1/s\"\n",
+    );
+    let config = home
+        .load_with(&[("WEZTERM_PARALLEL_LIMITS_RATES_API", "2/s")])
+        .unwrap()
+        .config;
+    assert_eq!(config.admission.memory_floor, Some(ByteSize(2 << 30)));
+    assert_eq!(
+        config.workers["claude"].rate.unwrap().to_string(),
+        "10/min burst 3"
+    );
+    assert_eq!(config.limits.rates["api"].to_string(), "2/s");
 }

@@ -45,6 +45,12 @@ pub enum UnitError {
         /// What is wrong with it.
         why: String,
     },
+    /// Not a rate of starts.
+    #[error("{text:?} is not a rate (examples: 10/min, 1/s, \"100/h burst 5\")")]
+    Rate {
+        /// What was given.
+        text: String,
+    },
     /// Not a size.
     #[error("{text:?} is not a size (examples: 1048576, 256MiB, 10GB)")]
     Size {

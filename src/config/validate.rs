@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::admission::Admission;
+use super::metrics::MetricsConfig;
 use super::model::Config;
 use super::parse_signals;
 use super::worker::{WorkerConfig, WorkerKind};
@@ -12,18 +14,23 @@ const RETRIES_MAX: u32 = 1000;
 
 /// Less would leave no room for a head and a tail.
 const CAP_BYTES_MIN: u64 = 4096;
+/// The largest weight of a workspace.
+const WEIGHT_MAX: u32 = 1_000;
 
 /// More is a typing error.
 const DOLLARS_MAX: f64 = 1_000_000.0;
+
+/// More is a typing error.
+const CPUS_MAX: f64 = 4096.0;
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 /// A key and what is wrong with its value.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) key: String,
-    pub(super) message: String,
-    pub(super) hint: String,
+pub(crate) struct Fault {
+    pub(crate) key: String,
+    pub(crate) message: String,
+    pub(crate) hint: String,
 }
 
 fn fault(key: &str, message: impl Into<String>, hint: impl Into<String>) -> Fault {
@@ -40,8 +47,17 @@ pub(super) fn validate(config: &Config) -> Result<(), Fault> {
     check_figures(config)?;
     check_quota(config)?;
     check_budgets(config)?;
+    check_admission(&config.admission)?;
+    check_metrics(&config.metrics)?;
     for name in config.limits.workspaces.keys() {
         check_name("limits.workspaces", name)?;
+    }
+    for name in config.limits.rates.keys() {
+        check_name("limits.rates", name)?;
+    }
+    for (name, weight) in &config.limits.weights {
+        check_name("limits.weights", name)?;
+        check_weight(&format!("limits.weights.{name}"), *weight)?;
     }
     for (name, worker) in &config.workers {
         check_name("workers", name)?;
@@ -118,6 +134,49 @@ fn check_budgets(config: &Config) -> Result<(), Fault> {
     Ok(())
 }
 
+fn check_admission(admission: &Admission) -> Result<(), Fault> {
+    let marks = [
+        ("cpu", admission.cpu_low, admission.cpu_high),
+        ("stall", admission.stall_low, admission.stall_high),
+    ];
+    for (name, low, high) in marks {
+        if !(0.0..=1.0).contains(&high) || high == 0.0 {
+            let message = format!("{high} is no share: more than 0 and at most 1 are allowed");
+            return Err(fault(
+                &format!("admission.{name}_high"),
+                message,
+                "0.9 means 90 %",
+            ));
+        }
+        if !(0.0..=high).contains(&low) {
+            let message = format!("{low} is not between 0 and the high mark, {high}");
+            let hint = "once closed, the gate opens below the low mark";
+            return Err(fault(&format!("admission.{name}_low"), message, hint));
+        }
+    }
+    let second = Duration::from_secs(1);
+    at_least("admission.stale_after", admission.stale_after, 2 * second, "2s")?;
+    at_least(
+        "admission.relief_interval",
+        admission.relief_interval,
+        second,
+        "1s",
+    )?;
+    at_least("admission.relief_pause", admission.relief_pause, second, "1s")
+}
+
+/// There is neither a password nor encryption, so others are let in only by whoever says so.
+fn check_metrics(metrics: &MetricsConfig) -> Result<(), Fault> {
+    match metrics.listen.0 {
+        Some(address) if !address.ip().is_loopback() && !metrics.allow_remote => {
+            let message = format!("other machines may reach {address}, and could read the metrics");
+            let hint = "take a loopback address (127.0.0.1, [::1]), or set metrics.allow_remote = true";
+            Err(fault("metrics.listen", message, hint))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_dollars(key: &str, dollars: Option<f64>) -> Result<(), Fault> {
     match dollars {
         Some(dollars) if !(dollars > 0.0 && dollars <= DOLLARS_MAX) => {
@@ -135,6 +194,14 @@ fn at_least<T: PartialOrd + Copy>(key: &str, value: T, least: T, text: &str) -> 
     Ok(())
 }
 
+fn check_weight(key: &str, weight: u32) -> Result<(), Fault> {
+    if (1..=WEIGHT_MAX).contains(&weight) {
+        return Ok(());
+    }
+    let hint = "a workspace with 2 gets twice the slots of one with 1; a limit of 0 in `limits.workspaces` stops one";
+    Err(fault(key, format!("must be 1 to {WEIGHT_MAX}"), hint))
+}
+
 fn check_name(table: &str, name: &str) -> Result<(), Fault> {
     check_id(name).map_err(|error| Fault {
         key: format!("{table}.{name}"),
@@ -147,6 +214,10 @@ fn check_worker(key: &str, worker: &WorkerConfig) -> Result<(), Fault> {
     if let Some(retries) = worker.retries.filter(|retries| *retries > RETRIES_MAX) {
         let message = format!("{retries} retries; {RETRIES_MAX} are allowed");
         return Err(fault(&format!("{key}.retries"), message, ""));
+    }
+    if let Some(cpus) = worker.cpus.filter(|cpus| !(0.0..=CPUS_MAX).contains(cpus)) {
+        let message = format!("{cpus} CPUs; 0 to {CPUS_MAX} are allowed");
+        return Err(fault(&format!("{key}.cpus"), message, "0.5 is half a CPU"));
     }
     if let Some(signal) = &worker.stop_signal {
         if parse_signals(signal).is_none() {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::admission::StartRate;
 use super::units::optional_duration;
+use super::ByteSize;
 use crate::protocol::{Denied, Permissions};
 
 /// How a command is run.
@@ -30,6 +32,15 @@ pub struct WorkerConfig {
     /// The most tasks of this profile that run at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_parallel: Option<u32>,
+    /// How fast tasks of this profile may be started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<StartRate>,
+    /// The memory that a worker is expected to need as long as nothing is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<ByteSize>,
+    /// The CPUs that a worker is expected to use until its use shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
     /// The longest run of one attempt.
     #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,

@@ -1,6 +1,7 @@
 //! One connection: lines in, answers out in the same order, or a stream of events.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -9,9 +10,12 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{timeout, Instant};
 
+use super::clients::Clients;
 use super::server::{Reload, Settings};
 use crate::engine::Command;
-use crate::protocol::{encode, Answer, End, ErrorAnswer, ErrorCode, Event, LineReader, Message, Subscribe};
+use crate::protocol::{
+    encode, Answer, End, ErrorAnswer, ErrorCode, Event, LineReader, Message, MetricsText, Subscribe,
+};
 
 /// Lines that are handed to the engine together: they share one sync and one wake-up.
 const LINES_MAX: usize = 512;
@@ -25,6 +29,7 @@ const EVENTS_EVERY: Duration = Duration::from_millis(10);
 pub(super) struct Connection {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) settings: Settings,
+    pub(super) clients: Arc<Clients>,
     pub(super) reload: Reload,
     pub(super) ended: watch::Receiver<bool>,
 }
@@ -52,6 +57,7 @@ impl Connection {
             stream: writer,
             buffer: Vec::new(),
             settings: self.settings,
+            clients: Arc::clone(&self.clients),
         };
         if let Err(Over::Broken(error)) = self.converse(&mut lines, &mut out).await {
             tracing::debug!(%error, "a connection broke");
@@ -80,18 +86,25 @@ impl Connection {
                 };
             };
             is_new = false;
+            let read_at = std::time::Instant::now();
+            self.clients.heard(&batch.messages);
             let mut pending = Vec::with_capacity(batch.messages.len());
             for message in batch.messages {
                 match message {
                     Ok(Message::Subscribe(wanted)) => {
-                        self.ask(std::mem::take(&mut pending), out).await?;
+                        self.ask(std::mem::take(&mut pending), read_at, out).await?;
                         self.stream_events(wanted, lines, out).await?;
+                    }
+                    Ok(Message::Metrics {}) => {
+                        self.ask(std::mem::take(&mut pending), read_at, out).await?;
+                        let text = self.clients.metrics().await;
+                        out.send(&[Answer::Metrics(MetricsText { text })]).await?;
                     }
                     Ok(Message::Reload {}) => pending.push(self.reload().await),
                     message => pending.push(message),
                 }
             }
-            self.ask(pending, out).await?;
+            self.ask(pending, read_at, out).await?;
             match batch.end {
                 None => {}
                 Some(End::Closed) => return Ok(()),
@@ -101,14 +114,26 @@ impl Connection {
     }
 
     /// Hands lines to the engine and writes its answers.
-    async fn ask(&self, messages: Vec<Result<Message, ErrorAnswer>>, out: &mut Writer) -> Result<(), Over> {
+    async fn ask(
+        &self,
+        messages: Vec<Result<Message, ErrorAnswer>>,
+        read_at: std::time::Instant,
+        out: &mut Writer,
+    ) -> Result<(), Over> {
         if messages.is_empty() {
             return Ok(());
         }
         let count = messages.len();
         let (reply, answers) = oneshot::channel();
         // If the engine has ended, sending fails, or the reply is dropped unused.
-        let _ = self.commands.send(Command::Ask { messages, reply }).await;
+        let _ = self
+            .commands
+            .send(Command::Ask {
+                messages,
+                read_at,
+                reply,
+            })
+            .await;
         match answers.await {
             Ok(answers) => out.send(&answers).await,
             Err(_) => {
@@ -121,16 +146,13 @@ impl Connection {
 
     /// Reads the config again; the engine answers the message that is left.
     async fn reload(&self) -> Result<Message, ErrorAnswer> {
-        let loaded = (self.reload)().map_err(|error| ErrorAnswer {
+        let reloaded = (self.reload)().map_err(|error| ErrorAnswer {
             code: ErrorCode::InvalidConfig,
             message: error.to_string(),
             hint: "the old config stays in force; `wezterm-parallel config check` tells more".to_owned(),
         })?;
         // The engine may be ending: then it does not answer the message either.
-        let _ = self
-            .commands
-            .send(Command::Reload(Box::new(loaded.config), loaded.warnings))
-            .await;
+        let _ = self.commands.send(Command::Reload(Box::new(reloaded))).await;
         Ok(Message::Reload {})
     }
 
@@ -223,10 +245,12 @@ struct Writer {
     stream: OwnedWriteHalf,
     buffer: Vec<u8>,
     settings: Settings,
+    clients: Arc<Clients>,
 }
 
 impl Writer {
     async fn send(&mut self, answers: &[Answer]) -> Result<(), Over> {
+        self.clients.answered(answers);
         self.buffer.clear();
         for answer in answers {
             encode(answer, &mut self.buffer);

@@ -3,7 +3,9 @@
 //! Ending is never more than stopping to look: workers belong to their shims, and what was
 //! acknowledged is in the journal. SIGKILL, a planned restart and an upgrade are the same path.
 
+mod clients;
 mod connection;
+mod figures;
 mod lock;
 mod server;
 
@@ -13,21 +15,27 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::signal::unix::{signal, SignalKind};
 use tokio::sync::{mpsc, watch};
 
+use self::clients::Clients;
+use self::figures::{identified, info, reloader, serve_metrics};
 use self::lock::{Lock, LockError};
 use self::server::{Reload, Settings};
 use crate::config::{ensure_private_dir, Config, ConfigError, Loaded, Paths};
 use crate::engine::{self, Command, Engine, Inputs, Parts};
 use crate::executor::{ExecutorOptions, ProcessExecutor};
+use crate::gauge::{Gauge, Gauged};
+use crate::host::Sampler;
 use crate::journal::{self, JournalError};
 use crate::listener::{Heard, Listener};
 use crate::logging::{self, Destination, LogError};
+use crate::metrics::{Endpoint, Exporter, Ledger};
 use crate::protocol::{DaemonInfo, ErrorAnswer, ErrorCode};
+use crate::templates::Templates;
 
 /// What a shim tells its worker; it must not reach other tasks through a daemon started in there.
 const WORKER_VARIABLES: [&str; 3] = [
@@ -218,12 +226,23 @@ fn serve(
     let (commands_tx, commands_rx) = mpsc::channel(engine::COMMANDS_MAX);
     let (reports_tx, reports_rx) = mpsc::channel(engine::REPORTS_MAX);
     let (heard_tx, heard_rx) = mpsc::channel(crate::listener::HEARD_MAX);
+    let (gauged_tx, gauged_rx) = mpsc::channel(crate::gauge::GAUGED_MAX);
     let settings = Settings::from_config(&loaded.config);
-    let parts = parts(options, loaded, reports_tx, heard_tx)?;
+    let exporter = Arc::new(Exporter::new());
+    let endpoint =
+        Endpoint::start(Arc::clone(&exporter)).map_err(DaemonError::io("the thread of the metrics"))?;
+    let clients = Arc::new(Clients::new(Arc::clone(&exporter)));
+    let parts = parts(
+        options,
+        loaded,
+        (&endpoint, exporter.ledger()),
+        (reports_tx, heard_tx, gauged_tx),
+    )?;
     let inputs = Inputs {
         commands: commands_rx,
         reports: reports_rx,
         heard: heard_rx,
+        gauged: gauged_rx,
     };
     raise_file_limit();
     let (ended_tx, ended_rx) = watch::channel(false);
@@ -236,12 +255,12 @@ fn serve(
             ended
         })
         .map_err(DaemonError::io("the engine's thread"))?;
-    let reload = reloader(options.clone());
+    let reload = reloader(options.clone(), endpoint, Arc::clone(&clients));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(DaemonError::io("the server's runtime"))?;
     runtime.block_on(async {
         tokio::spawn(obey_signals(commands_tx.clone(), Arc::clone(&reload)));
-        server::serve(listener, commands_tx, settings, reload, ended_rx).await;
+        server::serve(listener, commands_tx, (settings, clients), reload, ended_rx).await;
     });
     match engine.join() {
         Ok(ended) => ended,
@@ -260,11 +279,18 @@ fn run_engine(engine: Engine) -> Result<(), DaemonError> {
 
 /// What the engine is made of. The executor comes first: it waits until an older daemon's launcher
 /// is gone, and only then do the attempt folders say the truth.
+/// Where the parts put what they have to say to the engine.
+type Senders = (
+    mpsc::Sender<crate::executor::Report>,
+    mpsc::Sender<Heard>,
+    mpsc::Sender<Gauged>,
+);
+
 fn parts(
     options: &DaemonOptions,
     loaded: Loaded,
-    reports: mpsc::Sender<crate::executor::Report>,
-    heard: mpsc::Sender<Heard>,
+    (endpoint, ledger): (&Endpoint, Ledger),
+    (reports, heard, gauged): Senders,
 ) -> Result<Parts, DaemonError> {
     let paths = &options.paths;
     let executor = ExecutorOptions {
@@ -276,32 +302,31 @@ fn parts(
     let journal = journal::Options {
         segment_bytes: loaded.config.journal.snapshot_bytes.0,
     };
-    let (journal, recovered, mut warnings) = engine::recover(&paths.data.join("journal"), journal)?;
-    warnings.extend(loaded.warnings);
+    let (journal, recovered, lasting) = engine::recover(&paths.data.join("journal"), journal)?;
+    let mut warnings = loaded.warnings;
+    // After the executor, which has waited for an older daemon's end: its port is free again.
+    let metrics = serve_metrics(endpoint, &loaded.config, &mut warnings);
+    let info = DaemonInfo {
+        metrics,
+        ..info(paths, loaded.file.as_deref(), lasting)
+    };
     Ok(Parts {
         config: loaded.config,
         journal,
         recovered,
         executor: Box::new(executor),
         listener: Listener::start(heard).map_err(DaemonError::io("the listener's thread"))?,
+        gauge: Gauge::start(Box::new(Sampler::new()), gauged)
+            .map_err(DaemonError::io("the gauge's thread"))?,
         tasks_folder: paths.data.join("tasks"),
+        peaks_file: paths.data.join("peaks.json"),
         status_file: paths.status_file.clone(),
+        templates: Templates::new(paths.templates()),
         environment: own_environment(),
-        info: info(paths, loaded.file.as_deref(), warnings),
-    })
-}
-
-fn info(paths: &Paths, config: Option<&Path>, warnings: Vec<String>) -> DaemonInfo {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    DaemonInfo {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pid: std::process::id(),
-        started_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-        socket: paths.socket.display().to_string(),
-        data: paths.data.display().to_string(),
-        config: config.map(|path| path.display().to_string()),
+        metrics: identified(ledger, &info),
+        info,
         warnings,
-    }
+    })
 }
 
 /// The program to run the launcher from: this one, even if its file was replaced meanwhile.
@@ -337,10 +362,6 @@ fn raise_file_limit() {
     }
 }
 
-fn reloader(options: DaemonOptions) -> Reload {
-    Arc::new(move || load_config(&options))
-}
-
 /// SIGHUP reads the config again; SIGTERM and SIGINT end the daemon, and workers go on.
 async fn obey_signals(commands: mpsc::Sender<Command>, reload: Reload) {
     let streams = || {
@@ -361,7 +382,7 @@ async fn obey_signals(commands: mpsc::Sender<Command>, reload: Reload) {
     loop {
         let command = tokio::select! {
             _ = hangup.recv() => match reload() {
-                Ok(loaded) => Command::Reload(Box::new(loaded.config), loaded.warnings),
+                Ok(reloaded) => Command::Reload(Box::new(reloaded)),
                 Err(error) => Command::ReloadFailed(error.to_string()),
             },
             _ = terminate.recv() => Command::End,

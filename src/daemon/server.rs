@@ -11,9 +11,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch, Semaphore};
 use tokio::task::JoinSet;
 
+use super::clients::{Clients, Refused};
 use super::connection::{self, Connection};
-use crate::config::{Config, ConfigError, Loaded};
-use crate::engine::Command;
+use crate::config::{Config, ConfigError};
+use crate::engine::{Command, Reloaded};
 use crate::protocol::{encode, Answer, ErrorAnswer, ErrorCode};
 
 /// After an accept that failed (no file descriptors left), the next one is tried this much later.
@@ -22,7 +23,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Reads the config again.
-pub(super) type Reload = Arc<dyn Fn() -> Result<Loaded, ConfigError> + Send + Sync>;
+pub(super) type Reload = Arc<dyn Fn() -> Result<Reloaded, ConfigError> + Send + Sync>;
 
 /// What a connection may use.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +72,7 @@ pub(super) fn turn_away(listener: &std::os::unix::net::UnixListener, refusal: &E
 pub(super) async fn serve(
     listener: std::os::unix::net::UnixListener,
     commands: mpsc::Sender<Command>,
-    settings: Settings,
+    (settings, clients): (Settings, Arc<Clients>),
     reload: Reload,
     mut ended: watch::Receiver<bool>,
 ) {
@@ -83,6 +84,7 @@ pub(super) async fn serve(
     let connection = Connection {
         commands,
         settings,
+        clients,
         reload,
         ended: ended.clone(),
     };
@@ -117,11 +119,20 @@ pub(super) async fn serve(
 async fn welcome(stream: UnixStream, connection: Connection, places: Arc<Semaphore>) {
     if let Err(refusal) = same_user(&stream) {
         tracing::warn!(message = %refusal.message, "a connection was refused");
+        connection.clients.refused(Refused::User, &refusal);
         return connection::refuse(stream, refusal).await;
     }
     match places.try_acquire() {
-        Ok(_place) => connection.serve(stream).await,
-        Err(_) => connection::refuse(stream, too_busy(connection.settings.connections)).await,
+        Ok(_place) => {
+            let clients = Arc::clone(&connection.clients);
+            let _connected = clients.connected();
+            connection.serve(stream).await;
+        }
+        Err(_) => {
+            let refusal = too_busy(connection.settings.connections);
+            connection.clients.refused(Refused::TooMany, &refusal);
+            connection::refuse(stream, refusal).await;
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
-use wezterm_parallel_scheduler::{Backoff, Dependency, Lane, Scheduler, Submission, TaskKey, Tick};
+use wezterm_parallel_scheduler::{Backoff, Dependency, Lane, Needs, Scheduler, Submission, TaskKey, Tick};
 
+use super::admission_rules::milli;
 use super::budget::own_limit;
 use super::costs::micros;
 use super::environments::Variables;
@@ -42,7 +43,7 @@ pub(super) enum Accepted {
 /// Checks that cost system calls are made once for the many equal tasks of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
-    folders: HashSet<String>,
+    pub(super) folders: HashSet<String>,
     /// Hashes of worker, folder, PATH and program.
     programs: HashSet<u64>,
 }
@@ -85,12 +86,13 @@ pub(super) struct Acceptor<'a> {
 
 impl Acceptor<'_> {
     /// Judges a task. On an error nothing has changed.
-    pub(super) fn accept(&mut self, task: TaskQueue) -> Result<Accepted, ErrorAnswer> {
+    pub(super) fn accept(&mut self, mut task: TaskQueue) -> Result<Accepted, ErrorAnswer> {
         protocol::check_task(&task)?;
         let content = content_hash(&task);
         if let Some(repeat) = self.repeat(&task.id, content)? {
             return Ok(Accepted::Repeat(repeat));
         }
+        self.settle(&mut task)?;
         let Checks {
             origin,
             cost,
@@ -126,7 +128,14 @@ impl Acceptor<'_> {
     }
 
     /// All that can be wrong with a task but its id. Changes nothing.
-    pub(super) fn check(&mut self, task: &TaskQueue) -> Result<Checks, ErrorAnswer> {
+    pub(super) fn check_alone(&mut self, mut task: TaskQueue) -> Result<(), ErrorAnswer> {
+        protocol::check_task(&task)?;
+        self.settle(&mut task)?;
+        self.check(&task).map(drop)
+    }
+
+    /// The same of a task that is in its workspace already.
+    fn check(&mut self, task: &TaskQueue) -> Result<Checks, ErrorAnswer> {
         let worker = self.worker(task)?;
         let after = dependencies(self.store, &task.after)?;
         let cwd = self.cwd(task)?;
@@ -322,6 +331,10 @@ impl Acceptor<'_> {
             },
             session: None,
             cost: 0,
+            needs: Needs {
+                memory_bytes: task.memory_bytes.unwrap_or(0),
+                cpus_milli: task.cpus.map_or(0, milli),
+            },
         }
     }
 }

@@ -112,6 +112,15 @@ impl Accounts {
         limit.is_some_and(|limit| limit.until > now)
     }
 
+    /// Whether nothing of it starts: its usage limit is reached, or its login was refused.
+    pub(super) fn is_closed(&self, now: Tick, name: &str) -> bool {
+        let is_held = self
+            .by_name
+            .get(name)
+            .is_some_and(|account| account.held.is_some());
+        is_held || self.is_limited(now, name)
+    }
+
     /// Since when more run only step by step, if they do; the moment may lie ahead.
     pub(super) fn ramp_since(&self, name: &str) -> Option<Tick> {
         let ramp = self.by_name.get(name).and_then(|account| account.ramp)?;

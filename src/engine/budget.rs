@@ -123,7 +123,7 @@ impl Engine {
         }
     }
 
-    fn budget_views(&self, now: Tick) -> Vec<BudgetView> {
+    pub(super) fn budget_views(&self, now: Tick) -> Vec<BudgetView> {
         let today = costs::day_of(now);
         let config = &self.config.budget;
         let all = config.day_usd.map(|limit| (None, limit));

@@ -12,7 +12,7 @@ use crate::config::parse_signal;
 use crate::executor::StopPlan;
 use crate::journal::Record;
 use crate::protocol::{
-    check_edit, Answer, Cancel, Changed, Clean, EditTask, ErrorAnswer, ErrorCode, Ids, Retry,
+    check_edit, Answer, Cancel, Changed, Clean, EditTask, ErrorAnswer, ErrorCode, Event, Ids, Retry,
 };
 
 impl Engine {
@@ -175,6 +175,7 @@ hint: "a usage limit or a refused login keeps a worker; `wezterm-parallel explai
         };
         self.journal_account(&account, batch);
         self.set_gates(now, &account, batch);
+        self.tell_of_queue(batch);
         Ok(Answer::Changed(Changed::default()))
     }
 
@@ -186,20 +187,14 @@ hint: "a usage limit or a refused login keeps a worker; `wezterm-parallel explai
         batch: &mut Batch,
     ) -> Answered {
         if !ids.ids.is_empty() {
-            let answer = self.each(now, &ids.ids, batch, |state, key| match (pause, state) {
+            return self.each(now, &ids.ids, batch, |state, key| match (pause, state) {
                 (true, State::Running) => Ok(Input::Suspend(key)),
                 (true, state) if !state.is_active() && !state.is_end() => Ok(Input::Hold(key)),
                 (false, State::Paused) => Ok(Input::Continue(key)),
                 (false, State::Held) => Ok(Input::Release(key)),
                 (true, _) => Err("running or waiting for its turn"),
                 (false, _) => Err("paused or held"),
-            })?;
-            if !pause {
-                for key in self.find_all(&ids.ids)? {
-                    self.ask_again(now, key, batch);
-                }
-            }
-            return Ok(answer);
+            });
         }
         let workspace = ids.workspace.map(|name| self.store.intern(&name));
         batch.records.push(Record::Paused {
@@ -212,7 +207,17 @@ hint: "a usage limit or a refused login keeps a worker; `wezterm-parallel explai
             Input::Resume(workspace)
         };
         self.feed(now, input, batch);
+        self.tell_of_queue(batch);
         Ok(Answer::Changed(Changed::default()))
+    }
+
+    /// What holds for the whole queue has changed, and no task's event says so.
+    pub(super) fn tell_of_queue(&self, batch: &mut Batch) {
+        batch.gates.push(Event::Queue {
+            slots: self.scheduler.limits().slots,
+            paused: self.scheduler.paused().any(|scope| scope.is_none()),
+            paused_workspaces: self.views().paused_workspaces(),
+        });
     }
 
     pub(super) fn edit(&mut self, now: Tick, edit: EditTask, batch: &mut Batch) -> Answered {
@@ -250,6 +255,8 @@ hint: "a usage limit or a refused login keeps a worker; `wezterm-parallel explai
                 .map(|ms| now.plus_ms(ms))
                 .or(edit.not_before_ms.map(Tick)),
             max_retries: edit.retries,
+            memory_bytes: edit.memory_bytes,
+            cpus_milli: edit.cpus.map(super::admission_rules::milli),
         };
         if changes != Edit::default() {
             let refused = self.scheduler.apply(now, Input::Edit(key, changes));

@@ -108,6 +108,7 @@ impl Engine {
     }
 
     fn hear_limit(&mut self, now: Tick, key: TaskKey, limit: &RateLimit, batch: &mut Batch) {
+        self.note_quota(key, limit);
         let random = uuid::Uuid::new_v4().as_u64_pair().0;
         self.with_account(now, key, batch, |accounts, name| {
             accounts.hear_limit(now, name, limit, random)
@@ -222,6 +223,8 @@ impl Engine {
         let Some(task) = task else { return };
         let stopping = task.stopping;
         let (exit, verdict) = self.judge_ending(&task, ending, judged);
+        let verdict = self.with_memory(now, id, exit.as_deref(), verdict);
+        self.learn_from_exit(now, id, exit.as_deref(), batch);
         self.forget_questions(id.key);
         self.stop_plans.remove(&id.key);
         let facts = ClaudeFacts {
@@ -245,6 +248,8 @@ impl Engine {
                 state: State::Cancelled,
                 reason: Reason::Cancelled,
             }
+        } else if verdict.reason == Reason::Memory {
+            self.verdict_input(now, id, &verdict)
         } else {
             self.next_step(now, id, &verdict)
         };

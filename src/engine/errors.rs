@@ -2,7 +2,8 @@
 
 use wezterm_parallel_scheduler::{Refusal, TaskKey};
 
-use crate::protocol::{ErrorAnswer, ErrorCode};
+use crate::protocol::wording::cut;
+use crate::protocol::{nearest, ErrorAnswer, ErrorCode};
 use crate::worker::JobError;
 
 fn error(code: ErrorCode, message: String, hint: impl Into<String>) -> ErrorAnswer {
@@ -77,6 +78,47 @@ pub(super) fn missing_cwd(cwd: &str) -> ErrorAnswer {
         ErrorCode::MissingCwd,
         format!("the working folder '{cwd}' does not exist"),
         "create it, or give another with cwd",
+    )
+}
+
+pub(super) fn missing_folder(folder: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::MissingCwd,
+        format!("the folder '{folder}' does not exist"),
+        "create it, or give another with folder",
+    )
+}
+
+pub(super) fn vanished_folder(workspace: &str, folder: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::MissingCwd,
+        format!("the folder '{folder}' of workspace '{workspace}' does not exist any more"),
+        format!("create it, give the task another with cwd, or `wezterm-parallel workspace edit {workspace} --folder DIR`"),
+    )
+}
+
+pub(super) fn unknown_workspace<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> ErrorAnswer {
+    let hint = match nearest(name, known) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => "`wezterm-parallel workspace list` shows them all".to_owned(),
+    };
+    let message = format!("there is no workspace '{}'", cut(name));
+    error(ErrorCode::NotFound, message, hint)
+}
+
+pub(super) fn workspace_exists(name: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::Exists,
+        format!("there is a workspace '{name}' already"),
+        format!("`wezterm-parallel workspace edit {name}` changes it; choose another name for another one"),
+    )
+}
+
+pub(super) fn workspace_has_work(name: &str, waiting: u64, running: u64) -> ErrorAnswer {
+    error(
+        ErrorCode::WrongState,
+        format!("workspace '{name}' has work: {waiting} waiting, {running} running"),
+        "with force (`--force`) it is removed all the same; its tasks go on, and keep its name",
     )
 }
 

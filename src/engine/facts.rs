@@ -42,6 +42,8 @@ pub(super) fn change(store: &mut Store, at: Tick, key: TaskKey, change: &Change)
         | Change::Asked
         | Change::Answered
         | Change::Suspended
+        | Change::Relieved { .. }
+        | Change::PutBackRequested
         | Change::Continued
         | Change::Requeued { .. }
         | Change::Held

@@ -8,12 +8,16 @@
 
 mod accept;
 mod accounts;
+mod admission;
+mod admission_rules;
+mod admission_view;
 mod batch;
 mod budget;
 mod changes;
 mod claude;
 mod clock;
 mod costs;
+mod counted;
 mod environments;
 mod errors;
 mod facts;
@@ -21,16 +25,22 @@ mod hash;
 mod numbers;
 mod parts;
 mod perform;
+mod place;
+mod published;
 mod questions;
 mod recover;
+mod reload;
 mod reports;
 mod requests;
 mod sessions;
 mod status_file;
 mod store;
+mod tally;
 mod upkeep;
 mod views;
 mod watchers;
+mod workspace_requests;
+mod workspaces;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,24 +50,29 @@ use wezterm_parallel_scheduler::{Input, Scheduler, TaskKey, Tick};
 
 use self::accept::Checked;
 use self::accounts::Accounts;
-use self::batch::{Batch, Reply};
+use self::admission::Gauging;
+use self::batch::{Batch, Removed, Reply};
 use self::clock::Clock;
 use self::environments::Variables;
-use self::parts::limits;
+use self::parts::{limits, shares};
 use self::questions::Questions;
 use self::status_file::StatusFile;
 use self::store::Store;
+use self::tally::Tally;
 use self::upkeep::Upkeep;
 use self::views::Views;
 use self::watchers::Watchers;
+use self::workspaces::Tables;
 use crate::config::Config;
 use crate::executor::{AttemptId, Executor, Report};
+use crate::gauge::{Gauge, Gauged};
 use crate::journal::Journal;
 use crate::listener::{Heard, Listener};
 use crate::protocol::DaemonInfo;
+use crate::templates::Templates;
 use crate::worker::{Profiles, Session};
 
-pub use self::parts::{Command, Inputs, Parts};
+pub use self::parts::{Command, Inputs, Parts, Reloaded};
 pub use self::recover::recover;
 
 /// Callers wait for the answer anyway: a deep queue would only hide a slow engine.
@@ -77,7 +92,10 @@ const SHUTDOWN_GATE: &str = "shutdown";
 
 /// The engine.
 pub struct Engine {
+    /// With what workspaces add to it.
     config: Config,
+    /// What the config itself says of workspaces.
+    tables: Tables,
     profiles: Profiles,
     clock: Clock,
     scheduler: Scheduler,
@@ -85,6 +103,10 @@ pub struct Engine {
     journal: Journal,
     executor: Box<dyn Executor>,
     listener: Listener,
+    gauge: Gauge,
+    gauging: Gauging,
+    /// `peaks.json`: what was learned of the memory that workers need.
+    peaks_file: PathBuf,
     accounts: Accounts,
     /// What workers ask, while they wait.
     questions: Questions,
@@ -96,19 +118,22 @@ pub struct Engine {
     status_file: StatusFile,
     upkeep: Upkeep,
     tasks_folder: PathBuf,
+    templates: Templates,
     environment: Variables,
+    tally: Tally,
     info: DaemonInfo,
     /// What the journal had to say when it was loaded.
     lasting_warnings: Vec<String>,
     commands: mpsc::Receiver<Command>,
     reports: mpsc::Receiver<Report>,
     heard: mpsc::Receiver<Heard>,
+    gauged: mpsc::Receiver<Gauged>,
     /// Reports of our own making (a launch that failed): taken in before anything else.
     own_reports: Vec<Report>,
     /// Records that could not be written, in order; they come before any newer one.
     unwritten: Vec<crate::journal::Record>,
     /// Ids whose removal could not be written yet: their folders stay as long.
-    unwritten_removals: Vec<(TaskKey, String)>,
+    unwritten_removals: Vec<Removed>,
     /// Stops with a signal or grace time of their own.
     stop_plans: std::collections::HashMap<TaskKey, crate::executor::StopPlan>,
     journal_failing: Option<String>,
@@ -129,6 +154,7 @@ enum Happened {
     Asked(Command),
     Reported(Report),
     Heard(Heard),
+    Gauged(Gauged),
     TimePassed,
 }
 
@@ -140,17 +166,23 @@ impl Engine {
             commands,
             reports,
             heard,
+            gauged,
         } = inputs;
         let Parts {
-            config,
+            mut config,
             journal,
             recovered,
             executor,
             listener,
+            gauge,
             tasks_folder,
             status_file,
+            peaks_file,
+            templates,
             environment,
+            metrics,
             info,
+            warnings,
         } = parts;
         let recover::Recovered {
             scheduler,
@@ -159,13 +191,20 @@ impl Engine {
             accounts,
             ..
         } = recovered;
-        Self {
+        let tables = Tables::of(&config);
+        tables.with(&store.workspaces).into_config(&mut config);
+        let mut engine = Self {
+            tables,
             profiles: Profiles::new(&config.workers),
+            tally: Tally::new(metrics, &config),
             clock: Clock::start(newest),
             upkeep: Upkeep::new(&config, tasks_folder.clone()),
             status_file: StatusFile::new(status_file),
             watchers: Watchers::default(),
             listener,
+            gauge,
+            gauging: Gauging::default(),
+            peaks_file,
             accounts,
             questions: Questions::new(),
             sessions: std::collections::HashMap::new(),
@@ -182,13 +221,17 @@ impl Engine {
             journal,
             executor,
             tasks_folder,
+            templates,
             environment,
             lasting_warnings: info.warnings.clone(),
             info,
             commands,
             reports,
             heard,
-        }
+            gauged,
+        };
+        engine.warn(warnings);
+        engine
     }
 
     /// Runs until it is told to end. Workers go on after it.
@@ -199,6 +242,7 @@ impl Engine {
             let round = self.next_round().await;
             self.play(round);
         }
+        self.save_peaks(self.clock.now(), true);
         self.status_file.remove();
     }
 
@@ -206,7 +250,11 @@ impl Engine {
     fn open_the_pool(&mut self) {
         let now = self.clock.now();
         let mut batch = Batch::default();
+        self.apply_workspaces(now, &mut batch);
         self.configure_claude(now, &mut batch);
+        self.configure_admission(now, &mut batch);
+        self.load_peaks(now, &mut batch);
+        self.feed(now, Input::SetShares(shares(&self.config)), &mut batch);
         let limits = limits(&self.config);
         self.feed(now, Input::SetLimits(limits), &mut batch);
         self.commit(now, &mut batch);
@@ -230,6 +278,7 @@ impl Engine {
                 biased;
                 Some(report) = self.reports.recv() => Happened::Reported(report),
                 Some(heard) = self.heard.recv() => Happened::Heard(heard),
+                Some(gauged) = self.gauged.recv() => Happened::Gauged(gauged),
                 command = self.commands.recv() => Happened::Asked(command.unwrap_or(Command::End)),
                 () = tokio::time::sleep(pause) => Happened::TimePassed,
             });
@@ -239,6 +288,8 @@ impl Engine {
                 round.push(Happened::Reported(report));
             } else if let Ok(heard) = self.heard.try_recv() {
                 round.push(Happened::Heard(heard));
+            } else if let Ok(gauged) = self.gauged.try_recv() {
+                round.push(Happened::Gauged(gauged));
             } else if let Ok(command) = self.commands.try_recv() {
                 round.push(Happened::Asked(command));
             } else {
@@ -260,7 +311,8 @@ impl Engine {
         let retry = self.journal_failing.is_some().then_some(JOURNAL_RETRY);
         let status = self.status_file.due_in(now);
         let removal = self.upkeep.removal_due_in();
-        [timer, retry, status, removal]
+        let gauges = Some(self.tally.due_in(now));
+        [timer, retry, status, gauges, removal]
             .into_iter()
             .flatten()
             .min()
@@ -278,12 +330,16 @@ impl Engine {
                 Happened::Asked(command) => self.obey(now, command, &mut checked, &mut batch),
                 Happened::Reported(report) => self.take_report(now, report, &mut batch),
                 Happened::Heard(heard) => self.take_heard(now, heard, &mut batch),
+                Happened::Gauged(gauged) => self.take_gauged(now, gauged, &mut batch),
                 Happened::TimePassed => {}
             }
         }
         self.pass_time(now, &mut batch);
         self.feed(now, Input::Tick, &mut batch);
         self.retain(now, &mut batch);
+        if !batch.is_quiet() {
+            self.touch();
+        }
         self.commit(now, &mut batch);
         self.perform(batch);
         self.keep_house(now);
@@ -291,9 +347,14 @@ impl Engine {
 
     fn obey(&mut self, now: Tick, command: Command, checked: &mut Checked, batch: &mut Batch) {
         match command {
-            Command::Ask { messages, reply } => {
+            Command::Ask {
+                messages,
+                read_at,
+                reply,
+            } => {
                 let mut answers = Reply {
                     to: reply,
+                    read_at,
                     answers: Vec::with_capacity(messages.len()),
                     durable: Vec::new(),
                 };
@@ -310,7 +371,7 @@ impl Engine {
                 let answer = self.subscribe(now, &wanted, events);
                 batch.subscribed.push((reply, answer));
             }
-            Command::Reload(config, warnings) => self.reload(now, *config, warnings, batch),
+            Command::Reload(reloaded) => self.reload(now, *reloaded, batch),
             Command::ReloadFailed(why) => {
                 tracing::warn!(%why, "the config could not be read again: the old one stays in force");
                 self.warn(vec![why]);
@@ -319,21 +380,10 @@ impl Engine {
         }
     }
 
-    /// New limits and profiles, from a config that was read again.
-    fn reload(&mut self, now: Tick, config: Config, warnings: Vec<String>, batch: &mut Batch) {
-        tracing::info!("the config was read again");
-        self.warn(warnings);
-        self.profiles = Profiles::new(&config.workers);
-        self.upkeep.configure(&config);
-        let limits = limits(&config);
-        self.config = config;
-        self.configure_claude(now, batch);
-        self.feed(now, Input::SetLimits(limits), batch);
-    }
-
-    /// What came of reading the config replaces what came of it before; the journal's warnings stay.
-    fn warn(&mut self, of_config: Vec<String>) {
-        self.info.warnings = self.lasting_warnings.iter().cloned().chain(of_config).collect();
+    /// Something changed that others may see.
+    fn touch(&mut self) {
+        self.status_file.touch();
+        self.tally.touch();
     }
 
     fn views(&self) -> Views<'_> {
@@ -353,4 +403,10 @@ mod claude_session_tests;
 #[cfg(test)]
 mod claude_tests;
 #[cfg(test)]
+mod foremost_tests;
+#[cfg(test)]
+mod metrics_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod workspace_tests;

@@ -1,16 +1,20 @@
 //! What the engine is made of, and where everything comes in that it reacts to.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
-use wezterm_parallel_scheduler::{Limit, LimitScope, Limits};
+use wezterm_parallel_scheduler::{Limit, LimitScope, Limits, Share};
 
 use super::recover;
 use crate::config::Config;
 use crate::executor::{Executor, Report};
+use crate::gauge::{Gauge, Gauged};
 use crate::journal::Journal;
 use crate::listener::{Heard, Listener};
+use crate::metrics::Ledger;
 use crate::protocol::{Answer, DaemonInfo, ErrorAnswer, Event, Message, Subscribe};
+use crate::templates::Templates;
 
 /// What the server and the signals ask of the engine.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub enum Command {
     Ask {
         /// In the order in which they came.
         messages: Vec<Result<Message, ErrorAnswer>>,
+        /// When they were read.
+        read_at: Instant,
         /// One answer for each.
         reply: oneshot::Sender<Vec<Answer>>,
     },
@@ -31,12 +37,23 @@ pub enum Command {
         /// The tasks as they stand at the first event.
         reply: oneshot::Sender<Answer>,
     },
-    /// A new config; warnings that came with it.
-    Reload(Box<Config>, Vec<String>),
+    /// The config was read again.
+    Reload(Box<Reloaded>),
     /// A config that could not be read: the old one stays.
     ReloadFailed(String),
     /// End now; workers go on.
     End,
+}
+
+/// A config that was read again.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// The new config.
+    pub config: Config,
+    /// What is odd about it.
+    pub warnings: Vec<String>,
+    /// Where metrics are served now.
+    pub metrics: Option<String>,
 }
 
 /// What the engine is made of; everything that touches the outside comes in here.
@@ -51,14 +68,24 @@ pub struct Parts {
     pub executor: Box<dyn Executor>,
     /// Listens to Claude workers.
     pub listener: Listener,
+    /// Reads the host.
+    pub gauge: Gauge,
     /// `tasks/` in the data folder.
     pub tasks_folder: PathBuf,
     /// `status.json`.
     pub status_file: PathBuf,
+    /// `peaks.json` in the data folder.
+    pub peaks_file: PathBuf,
+    /// Templates of workspaces.
+    pub templates: Templates,
     /// The daemon's own environment: what a task gets that brings none.
     pub environment: std::collections::BTreeMap<String, String>,
-    /// Who we are.
+    /// What is counted.
+    pub metrics: Ledger,
+    /// Who we are, and what lasts of what the daemon warns of.
     pub info: DaemonInfo,
+    /// What came of reading the config: the next reading replaces it.
+    pub warnings: Vec<String>,
 }
 
 /// Where everything comes in that the engine reacts to.
@@ -69,6 +96,8 @@ pub struct Inputs {
     pub reports: mpsc::Receiver<Report>,
     /// From the listener.
     pub heard: mpsc::Receiver<Heard>,
+    /// From the gauge.
+    pub gauged: mpsc::Receiver<Gauged>,
 }
 
 /// The scheduler's limits as the config has them.
@@ -90,4 +119,13 @@ pub(super) fn limits(config: &Config) -> Limits {
         jitter_seed: config.scheduler.jitter_seed,
         lend: config.pool.lend,
     }
+}
+
+/// The weights of workspaces as the config has them.
+pub(super) fn shares(config: &Config) -> Vec<Share> {
+    let share = |(name, weight): (&String, &u32)| Share {
+        workspace: name.as_str().into(),
+        weight: *weight,
+    };
+    config.limits.weights.iter().map(share).collect()
 }

@@ -5,11 +5,12 @@ use std::time::UNIX_EPOCH;
 
 use wezterm_parallel_scheduler::{Gate, Input, TaskKey, Tick};
 
-use super::batch::{Batch, Control, Reply};
+use super::batch::{Batch, Control, Reply, Start};
 use super::{Engine, JOURNAL_GATE};
 use crate::config::parse_signals;
 use crate::executor::{AttemptId, Executor, Exit, Found, Launch, Report, StopPlan};
 use crate::journal::Record;
+use crate::protocol::Event;
 use crate::worker::{attempt_folder, Job, Verdict};
 
 /// SIGKILL follows the first signal after this long, unless the profile says otherwise.
@@ -36,6 +37,7 @@ impl Engine {
         match self.write(&records, batch) {
             Ok(()) => {
                 batch.removed.append(&mut self.unwritten_removals);
+                self.count(&records, batch);
                 self.journal_works(now, batch);
             }
             Err(error) => self.journal_fails(now, records, &error, batch),
@@ -46,22 +48,26 @@ impl Engine {
     /// start is written, which is all that a killed daemon needs, and nobody is promised a start.
     /// So the disk's latency is not added to each run of a busy slot.
     fn write(&mut self, records: &[Record], batch: &mut Batch) -> std::io::Result<()> {
-        let promised = |id: &AttemptId| batch.submitted.contains(&id.key);
-        let (late, early): (Vec<AttemptId>, Vec<AttemptId>) =
-            batch.starts.iter().partition(|id| promised(id));
-        let launches: Vec<(AttemptId, Prepared)> = early.iter().map(|id| (*id, self.launch(*id))).collect();
+        let promised = |start: &Start| batch.submitted.contains(&start.id.key);
+        let (late, early): (Vec<Start>, Vec<Start>) = batch.starts.iter().partition(|start| promised(start));
+        let prepare = |early: &Start| (*early, self.launch(early.id));
+        let launches: Vec<(Start, Prepared)> = early.iter().map(prepare).collect();
+        let mut latencies = Vec::with_capacity(launches.len());
         let (starts, executor, reports) = (&mut batch.starts, &mut self.executor, &mut self.own_reports);
         let now = self.clock.now();
         let mut began = false;
         let written = self.journal.commit_with(records, || {
             *starts = late;
             began = true;
-            for (id, launch) in launches {
-                reports.extend(start(executor.as_mut(), now, id, launch));
+            for (early, launch) in launches {
+                let report = start(executor.as_mut(), now, early.id, launch);
+                latencies.extend(report.is_none().then(|| early.decided_at.elapsed()));
+                reports.extend(report);
             }
         });
         if began {
-            early.into_iter().for_each(|id| self.started(id));
+            early.into_iter().for_each(|early| self.started(early.id));
+            latencies.into_iter().for_each(|latency| self.dispatched(latency));
         }
         written
     }
@@ -74,6 +80,7 @@ impl Engine {
 
     fn journal_works(&mut self, now: Tick, batch: &mut Batch) {
         if self.journal_failing.take().is_some() {
+            self.touch();
             tracing::info!("the journal can be written again");
             // The starts that this brings are recorded with the next round, and made then.
             let mut next = Batch::default();
@@ -92,13 +99,14 @@ impl Engine {
         let mut undone = Batch::default();
         let gate = Gate::closed(JOURNAL_GATE, why.as_str());
         self.feed(now, Input::CloseGate(JOURNAL_GATE.into(), gate), &mut undone);
-        for id in std::mem::take(&mut batch.starts) {
-            self.undo_start(now, id, &why, &mut undone);
+        for start in std::mem::take(&mut batch.starts) {
+            self.undo_start(now, start.id, &why, &mut undone);
         }
         self.unwritten.append(&mut undone.records);
         for key in std::mem::take(&mut batch.submitted).into_iter().rev() {
             self.withdraw(now, key);
         }
+        self.withdraw_workspaces(now, batch, &mut undone);
         batch.touched.retain(|key| self.store.get(*key).is_some());
         // Output stays where it is until its task's removal is on the disk.
         self.unwritten_removals.append(&mut batch.removed);
@@ -112,6 +120,7 @@ impl Engine {
         }
         batch.refuse_changes(&why);
         self.journal_failing = Some(why);
+        self.touch();
     }
 
     /// A start that was decided and not made.
@@ -148,9 +157,12 @@ impl Engine {
 
     /// Does what the round has led to.
     pub(super) fn perform(&mut self, batch: Batch) {
-        for id in batch.starts {
+        for Start { id, decided_at } in batch.starts {
             let launch = self.launch(id);
             let report = start(self.executor.as_mut(), self.clock.now(), id, launch);
+            if report.is_none() {
+                self.dispatched(decided_at.elapsed());
+            }
             self.own_reports.extend(report);
             self.started(id);
         }
@@ -158,23 +170,30 @@ impl Engine {
         for control in batch.controls {
             self.control(control);
         }
-        for Reply { to, answers, .. } in batch.replies {
+        for reply in batch.replies {
+            self.acknowledge(&reply);
+            let Reply { to, answers, .. } = reply;
             // A client that left no longer wants its answer.
             let _ = to.send(answers);
         }
         for (reply, answer) in batch.subscribed {
             let _ = reply.send(answer);
         }
+        for event in &batch.gates {
+            if let Event::Gate { gate, is_open, .. } = event {
+                self.tally.gate(gate, *is_open);
+            }
+            self.watchers.whole(event);
+        }
         self.tell_watchers(batch.touched);
-        for (key, id) in &batch.removed {
-            self.watchers.removed(*key, id);
+        for removed in &batch.removed {
+            self.watchers.removed(removed.key, &removed.id);
         }
         self.upkeep
-            .remove_folders(batch.removed.into_iter().map(|(_, id)| id));
+            .remove_folders(batch.removed.into_iter().map(|removed| removed.id));
     }
 
     fn tell_watchers(&mut self, mut touched: Vec<TaskKey>) {
-        self.status_file.touch();
         touched.sort_unstable();
         touched.dedup();
         for key in touched {
@@ -344,6 +363,7 @@ fn record_key(record: &Record) -> Option<TaskKey> {
         Record::Environment { .. }
         | Record::Reserved { .. }
         | Record::Paused { .. }
+        | Record::Workspace { .. }
         | Record::Spent(_)
         | Record::Account { .. }
         | Record::Removed { .. }

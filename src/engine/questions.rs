@@ -29,6 +29,11 @@ pub(super) struct Open {
 pub(super) type Questions = HashMap<TaskKey, Vec<Open>>;
 
 impl Open {
+    /// When it was asked.
+    pub(super) fn asked_at(&self) -> Tick {
+        self.asked_at
+    }
+
     /// As the outside sees it.
     pub(super) fn view(&self) -> QuestionView {
         QuestionView {

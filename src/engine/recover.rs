@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{Limits, Scheduler, TaskKey, Tick};
 
 use super::accounts::Accounts;
 use super::facts::{self, Outcome};
 use super::store::Store;
-use crate::journal::{Journal, JournalError, Options, Record, TaskImage};
+use crate::journal::{Journal, JournalError, Options, Record, TaskImage, WorkspaceImage};
 
 /// What the journal told.
 pub struct Recovered {
@@ -119,6 +120,7 @@ impl Recovered {
             Record::Respecified { key, spec } => self.store.respecify(key, *spec),
             Record::Environment { hash, variables } => self.store.environments.restore(hash, variables),
             Record::Reserved { first, last } => self.store.numbers.reserve(first, last),
+            Record::Workspace { name, image } => self.restore_workspace(name, image),
             Record::Paused { workspace, paused } => self.scheduler.replay_pause(workspace, paused),
             Record::Spent(spent) => self.store.costs.add(*spent),
             Record::Account { name, image } => self.accounts.restore(name, image),
@@ -138,6 +140,11 @@ impl Recovered {
                 self.store.restore_spent(spent);
             }
         }
+    }
+
+    fn restore_workspace(&mut self, name: Arc<str>, image: Option<Box<WorkspaceImage>>) {
+        let image = image.map(|image| Arc::new(*image));
+        self.store.workspaces.set(name, image);
     }
 
     fn forget(&mut self, keys: &[TaskKey]) {

@@ -1,13 +1,16 @@
 //! What the executor reports, judged by the worker profile and handed to the scheduler.
 
-use wezterm_parallel_scheduler::{Action, Input, Reason, State, Task, TaskKey, Tick};
+use std::time::Instant;
 
-use super::batch::{Batch, Control};
+use wezterm_parallel_scheduler::{Action, Change, GateNotice, Input, Reason, State, Task, TaskKey, Tick};
+
+use super::batch::{Batch, Control, Start};
 use super::facts::{self, Outcome};
 use super::Engine;
 use crate::executor::{AttemptId, Exit, Found, Report};
 use crate::journal::{ClaudeFacts, Record};
 use crate::listener::Ending;
+use crate::protocol::Event;
 use crate::worker::{attempt_folder, judge_exit, Verdict};
 
 /// An attempt that could not be launched is tried again this much later, doubled each time …
@@ -47,6 +50,8 @@ impl Engine {
             return;
         }
         self.stop_plans.remove(&id.key);
+        let verdict = self.with_memory(now, id, exit.as_deref(), verdict);
+        self.learn_from_exit(now, id, exit.as_deref(), batch);
         self.record_outcome(now, id, exit, &verdict, None, batch);
         self.unclaim(now, id, batch);
         let input = self.verdict_input(now, id, &verdict);
@@ -119,6 +124,14 @@ impl Engine {
                 reason: Reason::Cancelled,
             };
         }
+        if verdict.reason == Reason::Memory {
+            return Input::PutBack {
+                key,
+                attempt,
+                reason: verdict.reason,
+                not_before: None,
+            };
+        }
         if verdict.reason == Reason::NotStarted {
             return Input::PutBack {
                 key,
@@ -146,6 +159,19 @@ impl Engine {
         LAUNCH_RETRY_MS << failed.saturating_sub(1).min(LAUNCH_DOUBLINGS_MAX)
     }
 
+    /// What is done to relieve memory is done to somebody's work: it is in the log.
+    fn log_relief(&self, key: TaskKey, change: &Change, now: Tick) {
+        let why = || self.scheduler.relief_in_words(now, key).unwrap_or_default();
+        let id = || self.store.id(key);
+        match change {
+            Change::Relieved { .. } => tracing::warn!(id = id(), "a worker is paused: {}", why()),
+            Change::PutBackRequested => {
+                tracing::warn!(id = id(), "a worker is stopped and put back: {}", why());
+            }
+            _ => {}
+        }
+    }
+
     /// Hands an input that cannot be refused to the scheduler.
     pub(super) fn feed(&mut self, now: Tick, input: Input, batch: &mut Batch) {
         match self.scheduler.apply(now, input) {
@@ -159,6 +185,7 @@ impl Engine {
         for action in actions {
             match action {
                 Action::Record(key, change) => {
+                    self.log_relief(key, &change, now);
                     facts::change(&mut self.store, now, key, &change);
                     batch.records.push(Record::Changed { at: now, key, change });
                     batch.touched.push(key);
@@ -166,7 +193,8 @@ impl Engine {
                 Action::Start { key, attempt, .. } => {
                     let id = AttemptId { key, attempt };
                     if self.choose_session(now, id, batch) {
-                        batch.starts.push(id);
+                        let decided_at = Instant::now();
+                        batch.starts.push(Start { id, decided_at });
                     }
                 }
                 Action::Stop(key, attempt) => batch.controls.push(Control::Stop(AttemptId { key, attempt })),
@@ -175,6 +203,17 @@ impl Engine {
                 }
                 Action::Continue(key, attempt) => {
                     batch.controls.push(Control::Resume(AttemptId { key, attempt }));
+                    self.ask_again(now, key, batch);
+                }
+                Action::Gate(notice) => {
+                    log_gate(&notice);
+                    batch.gates.push(gate_event(notice));
+                }
+                Action::WouldPause { key, message } => {
+                    tracing::info!(
+                        id = self.store.id(key),
+                        "dry run: a worker would be paused: {message}"
+                    );
                 }
             }
         }
@@ -182,6 +221,12 @@ impl Engine {
 
     /// After a restart: learns what became of the attempts that ran under the last daemon.
     pub(super) fn adopt(&mut self) {
+        for task in self.scheduler.active() {
+            let (key, attempt) = (task.submission.key, task.attempts);
+            if let Some(slot) = task.slot {
+                self.tally.found(AttemptId { key, attempt }, slot);
+            }
+        }
         let active: Vec<(TaskKey, u32, Control)> = self
             .scheduler
             .active()
@@ -211,6 +256,32 @@ impl Engine {
                 Err(error) => self.own_reports.push(Report::Lost(id, error.to_string())),
             }
         }
+    }
+}
+
+fn gate_event(notice: GateNotice) -> Event {
+    Event::Gate {
+        gate: notice.gate,
+        is_open: notice.is_open,
+        message: notice.message,
+        dry_run: notice.dry_run,
+    }
+}
+
+/// At most once per change: the scheduler tells each only then.
+fn log_gate(notice: &GateNotice) {
+    let GateNotice {
+        gate,
+        is_open,
+        dry_run,
+        message,
+    } = notice;
+    match (is_open, dry_run) {
+        (true, false) if message.is_empty() => tracing::info!(gate, "the gate is open"),
+        (true, false) => tracing::info!(gate, message, "the gate is open"),
+        (true, true) => tracing::info!(gate, "dry run: the gate would be open"),
+        (false, false) => tracing::info!(gate, message, "the gate is closed"),
+        (false, true) => tracing::info!(gate, message, "dry run: the gate would be closed"),
     }
 }
 

@@ -56,9 +56,13 @@ impl Engine {
             message,
             Message::Status(_)
                 | Message::Show(_)
+                | Message::WorkspaceList {}
+                | Message::WorkspaceShow(_)
                 | Message::Explain(_)
                 | Message::Info {}
                 | Message::Cost(_)
+                | Message::Metrics {}
+                | Message::Admission {}
                 | Message::Shutdown(_)
                 | Message::Reload {}
         );
@@ -85,11 +89,14 @@ impl Engine {
             Message::TaskQueue(task) => self.queue(now, *task, checked, batch),
             Message::Environment(environment) => Ok(self.store_environment(environment.variables, batch)),
             Message::Check(task) => {
-                crate::protocol::check_task(&task)?;
-                self.acceptor(now, checked).check(&task)?;
+                self.acceptor(now, checked).check_alone(*task)?;
                 Ok(Answer::Changed(Changed::default()))
             }
-            Message::WorkspaceCreate(_) => Err(errors::unsupported("workspaces")),
+            Message::WorkspaceCreate(create) => self.create_workspace(now, &create, checked, batch),
+            Message::WorkspaceList {} => Ok(self.list_workspaces(now)),
+            Message::WorkspaceShow(one) => self.show_workspace(now, &one.name),
+            Message::WorkspaceEdit(edit) => self.edit_workspace(now, &edit, batch),
+            Message::WorkspaceRemove(remove) => self.remove_workspace(now, &remove, batch),
             Message::ProcessSpawn(_) => Err(errors::unsupported("processes")),
             Message::StatusUpdate(_) => Err(errors::unsupported("status reports by workers")),
             Message::Status(filter) => self.status(now, &filter),
@@ -107,11 +114,18 @@ impl Engine {
             Message::Resume(ids) => self.pause_or_resume(now, ids, false, batch),
             Message::Clean(clean) => self.clean(now, &clean, batch),
             Message::Answer(answer) => self.answer_question(now, &answer, batch),
+            Message::Admission {} => Ok(self.admission(now)),
             Message::Cost(query) => Ok(Answer::Cost(self.costs(now, &query))),
             Message::ReserveIds(reserve) => self.reserve(reserve.count, batch),
             Message::Subscribe(_) => Err(errors::invalid(
                 "Subscribe must be the only message that is under way on its connection".to_owned(),
                 "wait for all answers first, or use a connection of its own",
+            )),
+            // The server has answered those.
+            Message::Metrics {} => Err(ErrorAnswer::new(
+                crate::protocol::ErrorCode::Internal,
+                "the queue does not have the metrics",
+                "",
             )),
             Message::Info {} | Message::Reload {} => Ok(Answer::Daemon(self.info.clone())),
             Message::Shutdown(shutdown) => Ok(self.shut_down(now, shutdown.kill, batch)),
@@ -126,7 +140,13 @@ impl Engine {
         ids.iter().map(|id| self.find(id)).collect()
     }
 
-    fn queue(&mut self, now: Tick, task: TaskQueue, checked: &mut Checked, batch: &mut Batch) -> Answered {
+    pub(super) fn queue(
+        &mut self,
+        now: Tick,
+        task: TaskQueue,
+        checked: &mut Checked,
+        batch: &mut Batch,
+    ) -> Answered {
         let (submission, spec, environment) = match self.acceptor(now, checked).accept(task)? {
             Accepted::Repeat(key) => return Ok(self.queued(key)),
             Accepted::New {
@@ -158,7 +178,7 @@ impl Engine {
         }
     }
 
-    fn acceptor<'a>(&'a mut self, now: Tick, checked: &'a mut Checked) -> Acceptor<'a> {
+    pub(super) fn acceptor<'a>(&'a mut self, now: Tick, checked: &'a mut Checked) -> Acceptor<'a> {
         Acceptor {
             store: &mut self.store,
             config: &self.config,
@@ -261,7 +281,11 @@ impl Engine {
                 .filter(|key| views.task(*key).is_some_and(|view| scope.has(*key, &view)))
                 .collect();
         }
-        let tasks = views.filtered(&Filter::default(), (!everything).then_some(keys));
+        let filter = Filter {
+            limit: wanted.limit,
+            ..Filter::default()
+        };
+        let tasks = views.filtered(&filter, (!everything).then_some(keys));
         let summary = views.summary(now);
         Ok((StatusAnswer { tasks, summary }, scope))
     }

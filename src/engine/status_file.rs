@@ -15,6 +15,10 @@ const SPACING_MS: u64 = 250;
 /// Without a change: so often that a reader can tell a dead daemon.
 const HEARTBEAT_MS: u64 = 5_000;
 
+/// The states of tasks that run later, by themselves or once somebody lets them: while there are any, the queue
+/// is not empty.
+const WAITING: [&str; 4] = ["delayed", "blocked", "held", "paused"];
+
 /// Writes the file when something changed, and as a heartbeat.
 pub(super) struct StatusFile {
     path: PathBuf,
@@ -33,6 +37,7 @@ struct Content<'a> {
     slots: u32,
     paused: bool,
     attention: usize,
+    waiting: usize,
     failed: usize,
     blocked_by: &'a [GateView],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +82,7 @@ impl StatusFile {
             slots: summary.slots,
             paused: summary.paused,
             attention: state("waiting"),
+            waiting: WAITING.into_iter().map(state).sum(),
             failed: state("failed") + state("lost"),
             blocked_by: &summary.blocked_by,
             journal_error,
@@ -108,4 +114,39 @@ fn replace(path: &Path, content: &Content<'_>) -> io::Result<()> {
     bytes.push(b'\n');
     file.write_all(&bytes)?;
     std::fs::rename(&fresh, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_state_is_counted_where_it_belongs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("status.json");
+        let states = [
+            ("delayed", 1),
+            ("blocked", 2),
+            ("held", 4),
+            ("paused", 8),
+            ("waiting", 16),
+            ("failed", 32),
+            ("lost", 64),
+            ("succeeded", 128),
+        ];
+        let summary = Summary {
+            states: states.map(|(name, count)| (name.to_owned(), count)).into(),
+            queued: 3,
+            ..Summary::default()
+        };
+        let mut file = StatusFile::new(path.clone());
+        file.write(Tick(7), &summary, None);
+        let content: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let count = |name: &str| content[name].as_u64();
+        assert_eq!(count("waiting"), Some(15));
+        assert_eq!(count("attention"), Some(16));
+        assert_eq!(count("failed"), Some(96));
+        assert_eq!(count("queued"), Some(3));
+        assert_eq!(count("version"), Some(1));
+    }
 }

@@ -13,6 +13,7 @@ use super::costs::Costs;
 use super::environments::Environments;
 use super::hash::StableHash;
 use super::numbers::Numbers;
+use super::workspaces::Workspaces;
 use crate::journal::{AttemptImage, Spec};
 
 /// One task's spec and attempts.
@@ -54,6 +55,8 @@ pub(super) struct Store {
     pub environments: Environments,
     /// What Claude workers have cost.
     pub costs: Costs,
+    /// The workspaces that were created.
+    pub workspaces: Workspaces,
 }
 
 /// What an id that a client chose stands for.

@@ -8,6 +8,8 @@ use wezterm_parallel_scheduler::{TaskKey, Tick};
 
 use super::*;
 use crate::executor::{AttemptId, Exit, FakeExecutor, FakeHandle, StopCause};
+use crate::gauge::Gauge;
+use crate::host::{FakeHost, HostHandle};
 use crate::journal::Broken;
 use crate::protocol::{
     Answer, Cancel, Clean, DaemonInfo, ErrorCode, Ids, Message, OneTask, Shutdown, StatusUpdate, TaskQueue,
@@ -18,7 +20,9 @@ use crate::protocol::{
 pub(super) struct Stage {
     pub(super) engine: Engine,
     pub(super) handle: FakeHandle,
+    pub(super) host: HostHandle,
     pub(super) folder: tempfile::TempDir,
+    pub(super) exporter: crate::metrics::Exporter,
     _commands: mpsc::Sender<Command>,
 }
 
@@ -51,6 +55,14 @@ impl Stage {
         let (commands_tx, commands) = mpsc::channel(COMMANDS_MAX);
         let (reports_tx, reports) = mpsc::channel(REPORTS_MAX);
         let (heard_tx, heard) = mpsc::channel(crate::listener::HEARD_MAX);
+        let (gauged_tx, gauged) = mpsc::channel(crate::gauge::GAUGED_MAX);
+        let (fake_host, host) = FakeHost::new();
+        // Most tests are about something else than what a machine can carry.
+        host.change(|reading| {
+            let memory = reading.memory.as_mut().expect("it can be read");
+            (memory.total_bytes, memory.available_bytes) = (256 << 30, 250 << 30);
+        });
+        let exporter = crate::metrics::Exporter::new();
         let (executor, handle) = FakeExecutor::new(reports_tx);
         found(&handle);
         let parts = Parts {
@@ -59,23 +71,33 @@ impl Stage {
             recovered,
             executor: Box::new(executor),
             listener: crate::listener::Listener::start(heard_tx).expect("a listener"),
+            gauge: Gauge::start(Box::new(fake_host), gauged_tx).expect("a gauge"),
             tasks_folder: folder.path().join("tasks"),
+            peaks_file: folder.path().join("peaks.json"),
             status_file: folder.path().join("status.json"),
+            templates: crate::templates::Templates::new(folder.path().join("templates")),
             environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+            metrics: exporter.ledger(),
             info: DaemonInfo::default(),
+            warnings: Vec::new(),
         };
         let inputs = Inputs {
             commands,
             reports,
             heard,
+            gauged,
         };
         let mut engine = Engine::new(parts, inputs);
         engine.adopt();
         engine.open_the_pool();
+        let first = engine.gauged.blocking_recv().expect("a first reading");
+        engine.play(vec![Happened::Gauged(first)]);
         Self {
             engine,
             handle,
+            host,
             folder,
+            exporter,
             _commands: commands_tx,
         }
     }
@@ -84,8 +106,11 @@ impl Stage {
     pub(super) fn ask(&mut self, messages: Vec<Message>) -> Vec<Answer> {
         let (reply, mut answers) = oneshot::channel();
         let messages = messages.into_iter().map(Ok).collect();
-        self.engine
-            .play(vec![Happened::Asked(Command::Ask { messages, reply })]);
+        self.engine.play(vec![Happened::Asked(Command::Ask {
+            messages,
+            read_at: std::time::Instant::now(),
+            reply,
+        })]);
         answers.try_recv().expect("each round answers")
     }
 
@@ -94,7 +119,7 @@ impl Stage {
     }
 
     /// A round without news, and one for what has been reported meanwhile.
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         self.engine.play(vec![Happened::TimePassed]);
         while let Ok(report) = self.engine.reports.try_recv() {
             self.engine.play(vec![Happened::Reported(report)]);
@@ -108,7 +133,7 @@ impl Stage {
         }
     }
 
-    fn break_journal(&mut self, broken: bool) {
+    pub(super) fn break_journal(&mut self, broken: bool) {
         self.engine
             .journal
             .break_for_test(broken.then_some(Broken::Write));
@@ -129,6 +154,31 @@ impl Stage {
             ..Exit::default()
         };
         self.handle.end(attempt(key), exit);
+    }
+
+    /// With this config, and nothing in the journal.
+    pub(super) fn of(config: Config) -> Self {
+        Self::open_with(tempfile::tempdir().expect("a folder"), config, |_| {})
+    }
+
+    /// The next daemon, with the same folder.
+    pub(super) fn reopen(self, config: Config) -> Self {
+        let Self { engine, folder, .. } = self;
+        drop(engine);
+        Self::open_with(folder, config, |_| {})
+    }
+
+    /// The newest attempt of this task.
+    pub(super) fn attempt_of(&self, id: &str) -> AttemptId {
+        let key = self.engine.store.find(id).expect("the task");
+        let attempt = self.engine.scheduler.task(key).expect("the task").attempts;
+        AttemptId { key, attempt }
+    }
+
+    /// An attempt is over, and the engine hears of it.
+    pub(super) fn end_with(&mut self, id: AttemptId, exit: Exit) {
+        self.handle.end(id, exit);
+        self.tick();
     }
 
     /// As a shim reports it that was asked to stop.
@@ -354,7 +404,13 @@ fn output_is_not_removed_before_its_removal_is_on_the_disk() {
     stage.break_journal(true);
     let clean = stage.ask_one(Message::Clean(Clean::default()));
     assert_eq!(code(&clean), Some(ErrorCode::JournalFailed));
-    assert_eq!(stage.engine.unwritten_removals, [(TaskKey(1), "a".to_owned())]);
+    let kept: Vec<&str> = stage
+        .engine
+        .unwritten_removals
+        .iter()
+        .map(|removed| removed.id.as_str())
+        .collect();
+    assert_eq!(kept, ["a"]);
     assert!(output.exists());
     stage.break_journal(false);
     stage.tick();
@@ -421,10 +477,13 @@ fn retention_keeps_the_newest_and_what_others_wait_for() {
     assert_eq!(skipped.status, "Skipped", "b succeeded");
     let mut config = config("2");
     config.retention.tasks = 2;
-    stage.engine.play(vec![Happened::Asked(Command::Reload(
-        Box::new(config),
-        Vec::new(),
-    ))]);
+    stage
+        .engine
+        .play(vec![Happened::Asked(Command::Reload(Box::new(Reloaded {
+            config,
+            warnings: Vec::new(),
+            metrics: None,
+        })))]);
     stage.tick();
     let left: Vec<String> = stage
         .engine
@@ -461,10 +520,41 @@ fn new_limits_take_effect_at_once() {
     let mut stage = Stage::new();
     stage.ask(vec![queue("a"), queue("b"), queue("c"), queue("d")]);
     assert_eq!(stage.launched(), [1, 2]);
-    let reload = Command::Reload(Box::new(config("3")), vec!["careful".to_owned()]);
+    let reload = Command::Reload(Box::new(Reloaded {
+        config: config("3"),
+        warnings: vec!["careful".to_owned()],
+        metrics: None,
+    }));
     stage.engine.play(vec![Happened::Asked(reload)]);
     assert_eq!(stage.launched(), [3]);
     assert_eq!(stage.engine.info.warnings, ["careful"]);
+}
+
+#[test]
+fn weights_of_workspaces_take_effect_with_the_config() {
+    let mut weighted = config("1");
+    weighted.limits.weights = BTreeMap::from([("web".to_owned(), 3)]);
+    let mut stage = Stage::open_with(tempfile::tempdir().expect("a folder"), weighted.clone(), |_| {});
+    let in_workspace = |id: &str, name: &str| match queue(id) {
+        Message::TaskQueue(task) => Message::TaskQueue(Box::new(TaskQueue {
+            workspace: Some(name.to_owned()),
+            ..*task
+        })),
+        other => other,
+    };
+    let api = ["a1", "a2", "a3", "a4"].map(|id| in_workspace(id, "api"));
+    let web = ["w5", "w6", "w7", "w8"].map(|id| in_workspace(id, "web"));
+    stage.ask(api.into_iter().chain(web).collect());
+    assert_eq!(stage.launched(), [1]);
+    weighted.pool.slots = crate::config::Slots::Count(5);
+    let reload = Command::Reload(Box::new(Reloaded {
+        config: weighted,
+        warnings: Vec::new(),
+        metrics: None,
+    }));
+    stage.engine.play(vec![Happened::Asked(reload)]);
+    // Three parts of what is free to one.
+    assert_eq!(stage.launched(), [2, 5, 6, 7]);
 }
 
 #[test]

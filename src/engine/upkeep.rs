@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{sync_channel, SyncSender};
+use std::sync::Arc;
 use std::time::Duration;
 
 use wezterm_parallel_scheduler::{Input, TaskKey, Tick};
 
-use super::batch::Batch;
+use super::batch::{Batch, Removed};
 use super::Engine;
 use crate::config::Config;
-use crate::journal::{Record, TaskImage};
+use crate::journal::{Record, TaskImage, WorkspaceImage};
 
 /// Tasks in one chunk of a snapshot: about two milliseconds of work between two rounds.
 const CHUNK: usize = 512;
@@ -121,19 +122,24 @@ impl Engine {
             if self.scheduler.is_waited_for(*key) {
                 continue;
             }
+            let Some(lane) = self.scheduler.lane(*key).cloned() else {
+                continue;
+            };
             match self.scheduler.apply(now, Input::Forget(*key)) {
                 Ok(actions) => self.absorb(now, actions, batch),
                 Err(_) => continue,
             }
-            let id = self.store.id(*key);
-            spent.extend(self.store.remove(*key));
-            removed.push(*key);
+            let (key, id) = (*key, self.store.id(*key));
+            batch.removed.push(Removed {
+                key,
+                id: id.clone(),
+                lane,
+            });
+            spent.extend(self.store.remove(key));
+            removed.push(key);
             ids.push(id);
         }
         if !removed.is_empty() {
-            batch
-                .removed
-                .extend(removed.iter().copied().zip(ids.iter().cloned()));
             batch.records.push(Record::Removed { keys: removed, spent });
         }
         ids
@@ -149,11 +155,9 @@ impl Engine {
             self.upkeep.snapshot = None;
             tracing::warn!(%error, "a snapshot could not be written; the journal goes on without it");
         }
-        if self.status_file.is_due(now) {
-            let summary = self.views().summary(now);
-            self.status_file
-                .write(now, &summary, self.journal_failing.as_deref());
-        }
+        self.pace_gauge(now);
+        self.save_peaks(now, false);
+        self.show_summary(now);
     }
 
     /// Begins a snapshot when it is time, or makes its next chunk.
@@ -211,11 +215,17 @@ impl Engine {
             workspace,
             paused: true,
         });
+        let workspaces = self.store.workspaces.iter();
+        let workspaces = workspaces.map(|(name, image)| Record::Workspace {
+            name: Arc::clone(name),
+            image: Some(Box::new(WorkspaceImage::clone(image))),
+        });
         let accounts = self.accounts.images();
         let accounts = accounts.map(|(name, image)| Record::Account { name, image });
         let mut records: Vec<Record> = std::iter::once(state)
             .chain(environments)
             .chain(paused)
+            .chain(workspaces)
             .chain(accounts)
             .collect();
         let costs = self.store.costs.snapshot(now).into_iter();

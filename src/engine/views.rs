@@ -106,6 +106,9 @@ impl Views<'_> {
         if filter.summary_only {
             return Vec::new();
         }
+        if let (Some(limit), None, true) = (filter.limit, &keys, lets_all_through(filter)) {
+            return self.foremost(limit);
+        }
         let all: Box<dyn Iterator<Item = Task> + '_> = match keys {
             Some(keys) => Box::new(keys.into_iter().filter_map(|key| self.scheduler.task(key))),
             None => self.scheduler.tasks_from(TaskKey(0)),
@@ -113,13 +116,44 @@ impl Views<'_> {
         let mut tasks: Vec<Task> = all.filter(|task| self.passes(filter, task)).collect();
         if let Some(limit) = filter.limit {
             let aging = self.scheduler.limits().aging_step_ms;
-            tasks.sort_by_key(|task| rank(task, aging));
+            tasks.sort_by_key(|task| self.rank(task, aging));
             tasks.truncate(limit);
         }
         tasks
             .iter()
             .filter_map(|task| Some(self.view(task, self.store.get(task.submission.key)?)))
             .collect()
+    }
+
+    /// The first tasks of all, in the order of [`Views::rank`], without building or sorting all others.
+    fn foremost(&self, limit: usize) -> Vec<TaskView> {
+        let mut active: Vec<TaskKey> = self.scheduler.active().map(|task| task.submission.key).collect();
+        active.sort_unstable();
+        let mut keys = active;
+        keys.truncate(limit);
+        keys.extend(self.scheduler.first_queued(limit - keys.len()));
+        if keys.len() < limit {
+            keys.extend(self.scheduler.first_set_aside(limit - keys.len()));
+        }
+        let newest_ended = self.store.ended().rev().map(|(_, key)| key);
+        keys.extend(newest_ended.take(limit - keys.len()));
+        keys.into_iter().filter_map(|key| self.task(key)).collect()
+    }
+
+    /// Active tasks first, then waiting ones in the order of starting, then the newest ended.
+    fn rank(&self, task: &Task, aging_step_ms: u64) -> (u8, i128, i128) {
+        let submission = &task.submission;
+        let key = submission.key;
+        let number = i128::from(key.0);
+        let turn = i128::from(submission.submitted_at.0)
+            - i128::from(submission.priority) * i128::from(aging_step_ms);
+        let ended_at = || self.store.get(key).and_then(Entry::ended_at).unwrap_or_default();
+        match task.state {
+            state if state.is_active() => (0, 0, number),
+            State::Queued => (1, turn, number),
+            state if state.is_end() => (3, -i128::from(ended_at().0), -number),
+            _ => (2, turn, number),
+        }
     }
 
     fn passes(&self, filter: &Filter, task: &Task) -> bool {
@@ -142,19 +176,12 @@ impl Views<'_> {
             .iter()
             .map(|state| (state.name().to_owned(), self.scheduler.count(*state)))
             .collect();
-        let mut paused_workspaces: Vec<String> = self
-            .scheduler
-            .paused()
-            .flatten()
-            .map(|name| name.to_string())
-            .collect();
-        paused_workspaces.sort();
         Summary {
             queued: self.scheduler.count(State::Queued),
             running: self.scheduler.count(State::Running),
             slots: self.scheduler.limits().slots,
             paused: self.scheduler.paused().any(|scope| scope.is_none()),
-            paused_workspaces,
+            paused_workspaces: self.paused_workspaces(),
             blocked_by: self
                 .scheduler
                 .blocked_by(now)
@@ -163,6 +190,14 @@ impl Views<'_> {
                 .collect(),
             states,
         }
+    }
+
+    /// Workspaces whose starts are paused, by name.
+    pub(super) fn paused_workspaces(&self) -> Vec<String> {
+        let paused = self.scheduler.paused().flatten();
+        let mut names: Vec<String> = paused.map(|name| name.to_string()).collect();
+        names.sort();
+        names
     }
 
     /// A gate in the words of ids.
@@ -187,6 +222,11 @@ impl Views<'_> {
     pub(super) fn explanation(&self, now: Tick, key: TaskKey) -> Option<ExplanationView> {
         let explanation = self.scheduler.explain(now, key)?;
         let reason = self.scheduler.task(key)?.reason;
+        let relief = self.scheduler.relief_in_words(now, key).map(|message| GateView {
+            gate: "memory".to_owned(),
+            message,
+            opens_at_ms: None,
+        });
         Some(ExplanationView {
             id: self.store.id(key),
             state: explanation.state.name().to_owned(),
@@ -197,6 +237,7 @@ impl Views<'_> {
                 .gates
                 .into_iter()
                 .map(|report| self.gate(report))
+                .chain(relief)
                 .collect(),
             ahead: explanation.ahead,
             not_overtaken_after_ms: explanation.not_overtaken_after.map(|tick| tick.0),
@@ -204,18 +245,9 @@ impl Views<'_> {
     }
 }
 
-/// Active tasks first, then waiting ones in the order of starting, then the newest ended.
-fn rank(task: &Task, aging_step_ms: u64) -> (u8, i128, u64) {
-    let submission = &task.submission;
-    let key = submission.key.0;
-    let turn =
-        i128::from(submission.submitted_at.0) - i128::from(submission.priority) * i128::from(aging_step_ms);
-    match task.state {
-        state if state.is_active() => (0, 0, key),
-        State::Queued => (1, turn, key),
-        state if state.is_end() => (3, -i128::from(key), key),
-        _ => (2, turn, key),
-    }
+/// Whether a filter asks for no tasks in particular.
+fn lets_all_through(filter: &Filter) -> bool {
+    filter.states.is_empty() && filter.workspace.is_none() && filter.label.is_none()
 }
 
 fn condition_name(condition: Condition) -> &'static str {

@@ -12,6 +12,8 @@ use crate::protocol::{Event, Subscribe, TaskView};
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
     all: Vec<Watcher>,
+    /// Events that were dropped so far, of all of them.
+    dropped: u64,
 }
 
 #[derive(Debug)]
@@ -107,16 +109,46 @@ impl Watchers {
 
     /// A task changed.
     pub(super) fn changed(&mut self, key: TaskKey, view: &TaskView) {
-        self.all.retain_mut(|watcher| {
-            !watcher.scope.has(key, view) || watcher.send(Event::Task(Box::new(view.clone())))
+        self.send(|watcher| {
+            watcher
+                .scope
+                .has(key, view)
+                .then(|| Event::Task(Box::new(view.clone())))
         });
     }
 
     /// A task was removed.
     pub(super) fn removed(&mut self, key: TaskKey, id: &str) {
-        self.all.retain_mut(|watcher| {
-            !watcher.scope.drop_task(key) || watcher.send(Event::Removed { id: id.to_owned() })
+        self.send(|watcher| {
+            watcher
+                .scope
+                .drop_task(key)
+                .then(|| Event::Removed { id: id.to_owned() })
         });
+    }
+
+    /// A gate has closed or opened, or something else that is about the whole queue.
+    pub(super) fn whole(&mut self, event: &Event) {
+        self.send(|watcher| watcher.scope.all.then(|| event.clone()));
+    }
+
+    /// Sends each what is meant for it, and forgets those that left.
+    fn send(&mut self, event: impl Fn(&mut Watcher) -> Option<Event>) {
+        let dropped = &mut self.dropped;
+        self.all.retain_mut(|watcher| {
+            let Some(event) = event(watcher) else { return true };
+            watcher.send(event, dropped)
+        });
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Events that found a queue full, of all subscribers that there were.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Tells those that missed something, and forgets those that left. Called once a round: the
@@ -127,13 +159,14 @@ impl Watchers {
 }
 
 impl Watcher {
-    /// Whether the subscriber is still there.
-    fn send(&mut self, event: Event) -> bool {
+    /// Whether the subscriber is still there; an event that is dropped is counted for all of them, too.
+    fn send(&mut self, event: Event, dropped: &mut u64) -> bool {
         if !self.settle() {
             return false;
         }
         if self.dropped > 0 || matches!(self.events.try_send(event), Err(TrySendError::Full(_))) {
             self.dropped += 1;
+            *dropped += 1;
         }
         true
     }
@@ -222,7 +255,7 @@ mod tests {
             told.push(match event {
                 Event::Task(task) => (task.id, task.slot),
                 Event::Removed { id } => (id, Some(99)),
-                Event::Lagged { .. } => panic!("there is room"),
+                Event::Gate { .. } | Event::Queue { .. } | Event::Lagged { .. } => panic!("nobody said so"),
             });
         }
         let seven = |slot| ("7".to_owned(), slot);

@@ -17,7 +17,7 @@ mod survivors;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::TaskKey;
@@ -143,6 +143,14 @@ pub enum Found {
     NeverStarted,
     /// Its shim is gone without an outcome.
     Lost(String),
+}
+
+/// The process that owns the attempt in this folder, if it runs and has said so.
+pub fn shim_of(folder: &Path) -> Option<i32> {
+    match folder::AttemptFolder::new(folder.to_owned()).look() {
+        Ok(folder::State::Alive(Some(record))) => Some(record.pid),
+        _ => None,
+    }
 }
 
 /// Starts and stops attempts. Reports come through the channel given when it was made.

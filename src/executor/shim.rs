@@ -26,6 +26,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use self::input::Input;
 use self::output::Output;
 use self::supervisor::Supervisor;
+use self::tree::Tree;
 use super::folder::{self, AttemptFolder, ShimRecord};
 use super::frame::{Poke, Request};
 use super::spare::Seat;
@@ -35,6 +36,8 @@ use crate::platform;
 /// A daemon that does not read its pokes finds the outcome by itself within a second.
 const POKE_PATIENCE: Duration = Duration::from_secs(1);
 const SPAWN_ERROR_MAX: usize = 64 << 10;
+/// So much sooner than the daemon and the terminal a worker is ended by the kernel, of 1000.
+const OOM_SCORE: i32 = 300;
 
 /// What the launcher hands to a shim.
 pub(super) struct Errand<'a> {
@@ -158,6 +161,10 @@ fn begin(
     match spawn(command, launch) {
         Ok(worker) => {
             let note_worker = |started| {
+                // What it has started by now inherits nothing any more.
+                for (pid, _) in Tree::below(record.pid).members() {
+                    platform::offer_to_oom_killer(pid, OOM_SCORE);
+                }
                 record.worker = Some((worker, started));
                 // Only the search for survivors of a killed shim is the poorer for it.
                 let _ = folder::write_record(shim, &record);

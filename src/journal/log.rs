@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use wezterm_parallel_scheduler::TaskKey;
 
@@ -36,6 +37,19 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lsn(pub u64);
 
+/// What the journal has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Records that were committed.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Snapshots that were completed.
+    pub snapshots: u64,
+    /// How long the disk took to sync the last commit.
+    pub last_sync: Duration,
+}
+
 /// An open journal. Everything is synchronous; one thread owns it.
 #[derive(Debug)]
 pub struct Journal {
@@ -54,6 +68,7 @@ pub struct Journal {
     pub(super) snapshot_error: Option<io::Error>,
     /// After a failed snapshot: not again before the log has this size.
     pub(super) retry_bytes: u64,
+    pub(super) stats: Stats,
 }
 
 impl Journal {
@@ -87,7 +102,9 @@ impl Journal {
         if self.segment.spoiled {
             self.rotate()?;
         }
-        self.segment.append(&self.storage, &self.buffer, written)?;
+        self.stats.last_sync = self.segment.append(&self.storage, &self.buffer, written)?;
+        self.stats.records += records.len() as u64;
+        self.stats.bytes += self.buffer.len() as u64;
         self.last_lsn += records.len() as u64;
         self.move_marker();
         Ok(())
@@ -144,7 +161,15 @@ impl Journal {
         self.snapshot_bytes + self.log_bytes()
     }
 
-    fn log_bytes(&self) -> u64 {
+    /// What it has done since it was opened.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Bytes of the segments since the newest snapshot.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
         let closed: u64 = self.closed.iter().map(|(_, bytes)| bytes).sum();
         closed + self.segment.synced_bytes
     }
@@ -237,6 +262,7 @@ impl Journal {
         };
         match writer.join() {
             Ok(bytes) => {
+                self.stats.snapshots += 1;
                 self.snapshot_bytes = bytes;
                 self.closed.retain(|(number, _)| *number >= writer.number);
                 self.retry_bytes = 0;

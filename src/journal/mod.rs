@@ -58,9 +58,11 @@ pub use error::JournalError;
 pub use frame::{scan, BadFrame, Frame, Mark, Scan};
 #[cfg(test)]
 pub(crate) use log::Broken;
-pub use log::{Journal, Lsn, Options};
+pub use log::{Journal, Lsn, Options, Stats};
 pub use open::Opened;
-pub use record::{AccountImage, AttemptImage, ClaudeFacts, EnvHash, Record, Spec, Spent, TaskImage};
+pub use record::{
+    AccountImage, AttemptImage, ClaudeFacts, EnvHash, Record, Spec, Spent, TaskImage, WorkspaceImage,
+};
 pub use repair::{check, repair, RepairReport};
 
 #[cfg(test)]

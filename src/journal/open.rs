@@ -117,6 +117,7 @@ fn assemble(
         writer: None,
         snapshot_error: None,
         retry_bytes: 0,
+        stats: super::Stats::default(),
     };
     journal.move_marker();
     Ok(journal)

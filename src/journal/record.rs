@@ -9,7 +9,7 @@ use wezterm_parallel_scheduler::{Change, Submission, Task, TaskKey, Tick};
 
 use crate::claude::Tokens;
 use crate::executor::Exit;
-use crate::protocol::ClaudeOptions;
+use crate::protocol::{ClaudeOptions, WorkspaceSettings};
 
 /// An environment is stored once, under the hash of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -115,6 +115,13 @@ pub enum Record {
         /// Paused or resumed.
         paused: bool,
     },
+    /// A workspace was created or changed, or removed.
+    Workspace {
+        /// Its name.
+        name: Arc<str>,
+        /// How it stands now; `None` if it was removed.
+        image: Option<Box<WorkspaceImage>>,
+    },
     /// What an attempt of a Claude worker has cost, apart from the task, which is removed some day.
     Spent(Box<Spent>),
     /// Where the usage limit of a Claude account stands.
@@ -145,6 +152,23 @@ pub enum Record {
         /// The newest moment that the clock has shown.
         at: Tick,
     },
+}
+
+/// A workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkspaceImage {
+    /// The template that it was made from.
+    pub template: Box<str>,
+    /// When.
+    pub created_at: Tick,
+    /// Hash of the client's message, to tell a repeat from another workspace of the same name.
+    pub content: u64,
+    /// The tasks that its template queued then, by id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<Box<str>>,
+    /// What it gives to its tasks.
+    #[serde(default)]
+    pub settings: WorkspaceSettings,
 }
 
 /// A task in a snapshot.

@@ -261,6 +261,7 @@ pub(super) fn task_of(record: &Record) -> Option<TaskKey> {
         Record::Environment { .. }
         | Record::Reserved { .. }
         | Record::Paused { .. }
+        | Record::Workspace { .. }
         | Record::Spent(_)
         | Record::Account { .. }
         | Record::Removed { .. }

@@ -177,6 +177,7 @@ impl Salvage {
                 (
                     Record::Reserved { .. }
                     | Record::Paused { .. }
+                    | Record::Workspace { .. }
                     | Record::Spent(_)
                     | Record::Account { .. },
                     _,

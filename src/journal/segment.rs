@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -147,7 +148,7 @@ impl Segment {
         storage.truncate(&self.file, self.synced_bytes)
     }
 
-    /// Appends, calls `written`, and syncs. On an error the file is cut back to where it was. After a failed sync
+    /// Appends, calls `written`, and syncs: how long the sync took. On an error the file is cut back to where it was. After a failed sync
     /// the kernel may have dropped the pages and forgotten the error, so this file is not
     /// trusted again; neither is one that cannot be cut.
     pub(super) fn append(
@@ -155,15 +156,17 @@ impl Segment {
         storage: &Storage,
         bytes: &[u8],
         written: impl FnOnce(),
-    ) -> io::Result<()> {
+    ) -> io::Result<Duration> {
         let appended = storage.write_all_at(&self.file, bytes, self.synced_bytes);
         let sync_tried = appended.is_ok();
         let done = appended.and_then(|()| {
             written();
-            storage.sync(&self.file)
+            let begin = Instant::now();
+            storage.sync(&self.file)?;
+            Ok(begin.elapsed())
         });
         match done {
-            Ok(()) => self.synced_bytes += bytes.len() as u64,
+            Ok(_) => self.synced_bytes += bytes.len() as u64,
             Err(_) => self.spoiled = self.cut(storage).is_err() || sync_tried,
         }
         done

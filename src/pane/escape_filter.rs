@@ -7,18 +7,17 @@
 //! What opens a dropped sequence is dropped at once. So whatever its end turns out to be, the terminal
 //! never stands in the middle of one, and a sequence may be given up early without harm.
 
-/// A longer control sequence is none that is kept; its bytes are not stored either.
-const PARAMETERS_MAX: usize = 128;
+use super::harmless::kept_length;
 
-/// As many as a processor compares at once, more or less.
-const BLOCK_BYTES: usize = 32;
+/// A longer control sequence is none that is kept; its bytes are not stored either.
+pub(super) const PARAMETERS_MAX: usize = 128;
 
 const BELL: u8 = 0x07;
 const BACKSPACE: u8 = 0x08;
 const CANCEL: u8 = 0x18;
 const SUBSTITUTE: u8 = 0x1a;
-const ESCAPE: u8 = 0x1b;
-const DELETE: u8 = 0x7f;
+pub(super) const ESCAPE: u8 = 0x1b;
+pub(super) const DELETE: u8 = 0x7f;
 
 /// Stands for bytes that are no text.
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
@@ -91,10 +90,11 @@ impl EscapeFilter {
         let mut rest = self.complete_character(bytes, out);
         while let Some(first) = rest.first() {
             if self.state == State::Text {
-                let plain = plain_length(rest);
-                out.extend_from_slice(&rest[..plain]);
-                rest = &rest[plain..];
-                if plain > 0 {
+                let (kept, styled) = kept_length(rest);
+                self.styled |= styled;
+                out.extend_from_slice(&rest[..kept]);
+                rest = &rest[kept..];
+                if kept > 0 {
                     continue;
                 }
             }
@@ -284,24 +284,6 @@ fn has_text(mut line: &[u8]) -> bool {
         line = end.map_or(&[], |end| &rest[end + 1..]);
     }
     !line.is_empty()
-}
-
-/// How many bytes from the start are plain. Whole blocks are looked at without a branch for each byte, which
-/// compilers make into a few instructions.
-fn plain_length(bytes: &[u8]) -> usize {
-    let blocks = bytes
-        .chunks_exact(BLOCK_BYTES)
-        .take_while(|block| block.iter().fold(true, |plain, byte| plain & is_plain(*byte)))
-        .count();
-    let start = blocks * BLOCK_BYTES;
-    let rest = bytes[start..].iter().position(|byte| !is_plain(*byte));
-    rest.map_or(bytes.len(), |at| start + at)
-}
-
-/// What text consists of; most outputs consist of nothing else.
-fn is_plain(byte: u8) -> bool {
-    // No short circuits, so that it can be done for many bytes at once.
-    (b' '..DELETE).contains(&byte) | (byte == b'\n') | (byte == b'\r') | (byte == b'\t')
 }
 
 /// Colours, moves within the line, and erasing in the line.

@@ -4,17 +4,20 @@
 //! terminal, and Ctrl-C is still a signal.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::termios::{tcgetattr, tcsetattr, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
-/// More bytes at once were pasted, or sent by the terminal itself.
-const BYTES_AT_ONCE_MAX: usize = 4;
-const ESCAPE: u8 = 0x1b;
-const END_OF_TEXT: u8 = 0x04;
+use super::typed_bytes::{TypedBytes, PASTE_MARKS_OFF};
+
+/// What is pasted comes in pieces, one close behind the other. A person notices no such wait.
+const REST_COMES_WITHIN: Duration = Duration::from_millis(10);
+/// A paste of more than a megabyte does not keep the viewer from its other work.
+const READS_MAX: usize = 256;
 
 /// What a person wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,7 @@ pub enum Key {
 #[derive(Debug)]
 pub struct Keys {
     saved: Arc<Saved>,
+    typed: TypedBytes,
 }
 
 /// The terminal as it was.
@@ -46,6 +50,14 @@ impl Saved {
     fn restore(&self) {
         // A terminal that is gone needs no mode. What was typed ahead is left to whoever comes next.
         let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.modes);
+    }
+
+    /// Only if the terminal takes it at once.
+    fn leave_out_paste_marks(&self) {
+        let mut waiting = [PollFd::new(&self.terminal, PollFlags::OUT)];
+        if matches!(poll(&mut waiting, Some(&Timespec::default())), Ok(1)) {
+            let _ = (&self.terminal).write(PASTE_MARKS_OFF.as_bytes());
+        }
     }
 }
 
@@ -70,20 +82,38 @@ impl Keys {
         let saved = Arc::new(Saved { terminal, modes });
         restore_on_panic(Arc::clone(&saved));
         tcsetattr(&saved.terminal, OptionalActions::Now, &single)?;
-        Ok(Some(Self { saved }))
+        Ok(Some(Self {
+            saved,
+            typed: TypedBytes::default(),
+        }))
     }
 
-    /// The keys that were pressed; waits for none.
+    /// The keys that were pressed; waits for none, but for the rest of what comes at once.
     pub fn pressed(&mut self) -> Vec<Key> {
+        let mut wait = Duration::ZERO;
+        let mut bytes = [0; 4096];
+        for _ in 0..READS_MAX {
+            if !self.is_ready(wait) {
+                break;
+            }
+            match (&self.saved.terminal).read(&mut bytes) {
+                Ok(0) => return vec![Key::Quit],
+                Ok(count) => self.typed.feed(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return vec![Key::Quit],
+            }
+            wait = REST_COMES_WITHIN;
+        }
+        self.typed.end_burst(Instant::now())
+    }
+
+    fn is_ready(&self, wait: Duration) -> bool {
         let mut waiting = [PollFd::new(&self.saved.terminal, PollFlags::IN)];
-        if !matches!(poll(&mut waiting, Some(&Timespec::default())), Ok(1)) {
-            return Vec::new();
-        }
-        let mut bytes = [0; 256];
-        match (&self.saved.terminal).read(&mut bytes) {
-            Ok(0) | Err(_) => vec![Key::Quit],
-            Ok(count) => keys(&bytes[..count]),
-        }
+        let wait = Timespec {
+            tv_sec: 0,
+            tv_nsec: wait.subsec_nanos().into(),
+        };
+        matches!(poll(&mut waiting, Some(&wait)), Ok(1))
     }
 }
 
@@ -104,42 +134,7 @@ fn restore_on_panic(saved: Arc<Saved>) {
     let next = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         saved.restore();
+        saved.leave_out_paste_marks();
         next(panic);
     }));
-}
-
-fn keys(bytes: &[u8]) -> Vec<Key> {
-    // An arrow key is a sequence with letters in it, and so is what a terminal answers.
-    if bytes.len() > BYTES_AT_ONCE_MAX || bytes.contains(&ESCAPE) {
-        return Vec::new();
-    }
-    let key = |byte: &u8| match byte {
-        b'\n' | b'\r' => Some(Key::Enter),
-        b'r' => Some(Key::Retry),
-        b'c' => Some(Key::Cancel),
-        b'q' | &END_OF_TEXT => Some(Key::Quit),
-        _ => None,
-    };
-    bytes.iter().filter_map(key).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_single_bytes() {
-        assert_eq!(keys(b"\n"), [Key::Enter]);
-        assert_eq!(keys(b"\r"), [Key::Enter]);
-        assert_eq!(keys(b"rxc"), [Key::Retry, Key::Cancel]);
-        assert_eq!(keys(b"q"), [Key::Quit]);
-        assert_eq!(keys(b"\x04"), [Key::Quit]);
-    }
-
-    #[test]
-    fn what_a_terminal_or_a_paste_says_is_no_key() {
-        assert_eq!(keys(b"\x1b[c"), []);
-        assert_eq!(keys(b"\x1bOq"), []);
-        assert_eq!(keys(b"quick brown"), []);
-    }
 }

@@ -6,13 +6,18 @@
 
 mod escape_filter;
 mod growth;
+mod harmless;
 mod keys;
+mod settle;
 mod signals;
 mod terminal_words;
+mod typed_bytes;
 pub mod wezterm;
 
 pub use escape_filter::EscapeFilter;
 pub use growth::Growth;
 pub use keys::{Key, Keys};
+pub use settle::settle;
 pub use signals::Signals;
-pub use terminal_words::{Attention, TabState, TabWords};
+pub use terminal_words::{notification, Attention, TabState, TabWords};
+pub use typed_bytes::{PASTE_MARKS_OFF, PASTE_MARKS_ON};

@@ -1,7 +1,7 @@
 //! The escapes that the viewer itself says to the terminal: the tab's title and its user variables.
 //!
 //! This is the only place that makes them. They are said when they change, not with every line: a
-//! terminal passes each on to its configuration.
+//! terminal passes each on to its configuration. Only a reason to look is said again now and then.
 
 use std::fmt::Write as _;
 
@@ -32,6 +32,15 @@ impl Attention {
             Self::Ended => "ended",
         }
     }
+}
+
+/// A notification of the desktop.
+pub fn notification(title: &str, words: &str) -> String {
+    let plain = |text: &str| -> String {
+        let kept = |character: &char| !character.is_control() && *character != ';';
+        text.chars().filter(kept).collect()
+    };
+    format!("\x1b]777;notify;{};{}\x1b\\", plain(title), plain(words))
 }
 
 /// What the tab says.
@@ -71,6 +80,20 @@ impl TabWords {
             }
         }
         self.told = now;
+        words
+    }
+
+    /// Whether somebody should look, as the tab was told last.
+    pub fn ask_for_attention(&self) -> bool {
+        self.told.attention != Attention::None
+    }
+
+    /// Why to look, once more: a terminal that has been attached to the pane since has not heard of it.
+    pub fn again(&self) -> String {
+        let mut words = String::new();
+        push_user_variable(&mut words, "task", &self.told.task);
+        push_user_variable(&mut words, "state", &self.told.state);
+        push_user_variable(&mut words, "attention", self.told.attention.name());
         words
     }
 }
@@ -157,11 +180,20 @@ mod tests {
         };
         let then = words.update(waiting);
         insta::assert_snapshot!(then.escape_default(), @r"\u{1b}]1337;SetUserVar=wezterm_parallel_state=d2FpdGluZw==\u{7}\u{1b}]1337;SetUserVar=wezterm_parallel_attention=YW5zd2Vy\u{7}");
+        assert!(words.ask_for_attention());
+        insta::assert_snapshot!(words.again().escape_default(), @r"\u{1b}]1337;SetUserVar=wezterm_parallel_task=Nw==\u{7}\u{1b}]1337;SetUserVar=wezterm_parallel_state=d2FpdGluZw==\u{7}\u{1b}]1337;SetUserVar=wezterm_parallel_attention=YW5zd2Vy\u{7}");
         let cleared = words.update(TabState::default());
         assert!(
             cleared.starts_with("\x1b]1;\x1b\\") && cleared.ends_with("attention=\x07"),
             "{cleared:?}"
         );
+        assert!(!words.ask_for_attention());
+    }
+
+    #[test]
+    fn a_notification_is_one_whatever_it_says() {
+        let words = notification("a;b", "Queued as task 7\x07\x1b\\\n");
+        assert_eq!(words, "\x1b]777;notify;ab;Queued as task 7\\\x1b\\");
     }
 
     #[test]

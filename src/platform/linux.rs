@@ -5,12 +5,14 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::FallocateFlags;
 use rustix::process::{Pid, PidfdFlags};
+use rustix::thread::CpuSet;
 
-use super::ProcessStatus;
+use super::{duration, ProcessSample, ProcessStatus};
 
 /// `ru_maxrss` counts in kibibytes.
 pub(super) const MAXRSS_UNIT: u64 = 1024;
@@ -18,6 +20,9 @@ pub(super) const MAXRSS_UNIT: u64 = 1024;
 pub(super) const LAST_SIGNAL: i32 = 64;
 /// `/proc/<pid>/stat` counts in hundredths of a second on every architecture.
 const TICKS_PER_SECOND: u64 = 100;
+
+/// Digits of the highest number that a process can have, and the space behind it.
+const LONGEST_PID: usize = 8;
 
 /// From now on every orphan below the caller becomes its child, whatever session it is in.
 pub(crate) fn become_subreaper() -> io::Result<()> {
@@ -55,38 +60,51 @@ impl Process {
 }
 
 pub(super) fn status(pid: i32) -> Option<ProcessStatus> {
+    sample(pid).map(|sample| sample.status)
+}
+
+/// All that `/proc/<pid>/stat` has; of processes of other users, too.
+pub(crate) fn sample(pid: i32) -> Option<ProcessSample> {
     // The line fits, so one read does: this is on the way of every attempt.
     let mut buffer = [0; 1024];
     let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
     let length = file.read(&mut buffer).ok()?;
-    parse_status(&String::from_utf8_lossy(&buffer[..length]))
+    parse_stat(&String::from_utf8_lossy(&buffer[..length]))
 }
 
 /// The name in field 2 may hold spaces and parentheses, so fields are counted from the last `)`.
-fn parse_status(stat: &str) -> Option<ProcessStatus> {
+fn parse_stat(stat: &str) -> Option<ProcessSample> {
     let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
     let session = fields.next()?.parse().ok()?;
-    let started = fields.nth(15)?.parse().ok()?;
-    Some(ProcessStatus {
-        parent,
-        group,
-        session,
-        started,
-        zombie: matches!(state, "Z" | "X"),
-        stopped: matches!(state, "T" | "t"),
+    let mut number = |skipped| fields.nth(skipped)?.parse::<u64>().ok();
+    let faults = number(3)? + number(1)?;
+    let ticks = number(1)? + number(0)?;
+    let of_children = number(0)? + number(0)?;
+    let threads = u32::try_from(number(2)?).ok()?;
+    let started = number(1)?;
+    let resident_pages = number(1)?;
+    Some(ProcessSample {
+        status: ProcessStatus {
+            parent,
+            group,
+            session,
+            started,
+            zombie: matches!(state, "Z" | "X"),
+            stopped: matches!(state, "T" | "t"),
+        },
+        threads,
+        resident_bytes: resident_pages * page_size(),
+        cpu: Duration::from_millis((ticks + of_children) * (1_000 / TICKS_PER_SECOND)),
+        activity: faults + ticks,
     })
 }
 
 /// Time since the machine booted, suspend included; nobody can set it.
 pub(crate) fn since_boot() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(
-        u64::try_from(now.tv_sec).unwrap_or(0),
-        u32::try_from(now.tv_nsec).unwrap_or(0),
-    )
+    duration(rustix::time::clock_gettime(rustix::time::ClockId::Boottime))
 }
 
 /// Now, in the unit of [`ProcessStatus::started`].
@@ -102,14 +120,45 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
     };
     let mut found = Vec::new();
     for thread in threads.flatten() {
-        match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => found.extend(parse_pids(&list)),
+        match listed_children(&thread.path().join("children")) {
+            Ok(list) => found.extend(list),
             // The thread may just have ended; a kernel without these lists lacks them for all.
             Err(_) if fs::metadata("/proc/thread-self/children").is_err() => return children_by_scan(pid),
             Err(_) => {}
         }
     }
     found
+}
+
+/// The children of a process that its main thread has started, or inherited.
+pub(crate) fn children_of_main_thread(pid: i32) -> Vec<i32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    listed_children(Path::new(&path)).unwrap_or_default()
+}
+
+/// One list of children. Most are empty or short, and then one read does.
+fn listed_children(path: &Path) -> io::Result<Vec<i32>> {
+    let mut file = File::open(path)?;
+    let mut buffer = [0; 1024];
+    let length = file.read(&mut buffer)?;
+    let mut list = buffer[..length].to_vec();
+    // The kernel fills the buffer up to the last number that has room.
+    if length + LONGEST_PID > buffer.len() {
+        file.read_to_end(&mut list)?;
+    }
+    Ok(parse_pids(&String::from_utf8_lossy(&list)).collect())
+}
+
+/// Whether this kernel lists the children of a process, rather than [`children`] having to look at every process.
+pub(crate) fn try_child_lists() -> io::Result<()> {
+    File::open("/proc/thread-self/children").map(drop)
+}
+
+/// The processors that the calling thread may run on, by number; `None` if that is not known.
+pub(crate) fn allowed_cpus() -> Option<Vec<usize>> {
+    let allowed = rustix::thread::sched_getaffinity(None).ok()?;
+    let is_allowed = |number: &usize| allowed.is_set(*number);
+    Some((0..CpuSet::MAX_CPU).filter(is_allowed).collect())
 }
 
 fn parse_pids(list: &str) -> impl Iterator<Item = i32> + '_ {
@@ -153,6 +202,18 @@ pub(crate) fn is_this_program(pid: i32) -> bool {
     }
 }
 
+/// The kernel ends this process before its own caller when memory runs out. What cannot be done is left: it only
+/// makes a bad day a little worse.
+pub(crate) fn offer_to_oom_killer(pid: i32, more: i32) {
+    let read = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<i32>().ok();
+    let own = read("/proc/self/oom_score_adj").unwrap_or(0);
+    // 1000 means: this one first, whatever it takes.
+    let _ = fs::write(
+        format!("/proc/{pid}/oom_score_adj"),
+        own.saturating_add(more).min(1_000).to_string(),
+    );
+}
+
 /// The memory that a process has in RAM, shared pages in full.
 pub(crate) fn resident_bytes(pid: i32) -> u64 {
     let Ok(statm) = fs::read_to_string(format!("/proc/{pid}/statm")) else {
@@ -163,6 +224,23 @@ pub(crate) fn resident_bytes(pid: i32) -> u64 {
         .nth(1)
         .and_then(|pages| pages.parse().ok());
     pages.unwrap_or(0) * page_size()
+}
+
+/// The address space of this process, in bytes, and its threads.
+pub(super) fn own_size() -> Option<(u64, u64)> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let field = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_ascii_whitespace().next()?.parse().ok()
+    };
+    Some((field("VmSize:")? * 1024, field("Threads:")?))
+}
+
+/// The moment that lies so many of the ticks of [`ProcessStatus::started`] after boot, since the Unix epoch.
+pub(super) fn since_epoch(started: u64) -> Duration {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let booted_at = now.unwrap_or_default().saturating_sub(since_boot());
+    booted_at + Duration::from_millis(started * (1_000 / TICKS_PER_SECOND))
 }
 
 fn page_size() -> u64 {
@@ -211,8 +289,8 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
-        let stat = "77 (a) b (c)) S 5 77 70 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4321 9 9";
-        let expected = ProcessStatus {
+        let stat = "77 (a) b (c)) S 5 77 70 0 -1 4194560 10 2 30 4 500 600 7 8 20 0 1 0 4321 8 9";
+        let status = ProcessStatus {
             parent: 5,
             group: 77,
             session: 70,
@@ -220,7 +298,14 @@ mod tests {
             zombie: false,
             stopped: false,
         };
-        assert_eq!(parse_status(stat), Some(expected));
+        let expected = ProcessSample {
+            status,
+            threads: 1,
+            resident_bytes: 9 * page_size(),
+            cpu: Duration::from_millis((500 + 600 + 7 + 8) * 10),
+            activity: 10 + 30 + 500 + 600,
+        };
+        assert_eq!(parse_stat(stat), Some(expected));
     }
 
     #[test]

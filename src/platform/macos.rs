@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::time::Duration;
 
-use super::ProcessStatus;
+use super::{duration, ProcessSample, ProcessStatus};
 
 /// `ru_maxrss` counts in bytes.
 pub(super) const MAXRSS_UNIT: u64 = 1;
@@ -23,6 +23,9 @@ const ZOMBIE: u32 = 5;
 /// `SSTOP` of sys/proc.h.
 const STOPPED: u32 = 4;
 const MICROSECONDS: u64 = 1_000_000;
+
+/// There is no such order here: the system ends whoever takes most.
+pub(crate) fn offer_to_oom_killer(_pid: i32, _more: i32) {}
 
 /// There is none on macOS; orphans that stay in the session are found by [`escaped`].
 pub(crate) fn become_subreaper() -> io::Result<()> {
@@ -90,11 +93,7 @@ fn process_info<Record>(pid: i32, flavor: i32) -> Option<Record> {
 
 /// Time since the machine booted; this system's monotonic clock counts suspend, too.
 pub(crate) fn since_boot() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    Duration::new(
-        u64::try_from(now.tv_sec).unwrap_or(0),
-        u32::try_from(now.tv_nsec).unwrap_or(0),
-    )
+    duration(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic))
 }
 
 /// Now, in the unit of [`ProcessStatus::started`].
@@ -109,6 +108,40 @@ pub(crate) fn ticks_since_boot() -> u64 {
 pub(crate) fn children(pid: i32) -> Vec<i32> {
     // SAFETY: the buffer is as large as it is said to be.
     list(|buffer, size| unsafe { libc::proc_listchildpids(pid, buffer, size) })
+}
+
+/// The same: here children are the process's, whichever thread has started them.
+pub(crate) fn children_of_main_thread(pid: i32) -> Vec<i32> {
+    children(pid)
+}
+
+/// This system always lists them.
+pub(crate) fn try_child_lists() -> io::Result<()> {
+    Ok(())
+}
+
+/// Nothing keeps a program from a processor here.
+pub(crate) fn allowed_cpus() -> Option<Vec<usize>> {
+    None
+}
+
+/// Of another user's process only the status is told.
+pub(crate) fn sample(pid: i32) -> Option<ProcessSample> {
+    let status = status(pid)?;
+    let info: Option<libc::proc_taskinfo> = process_info(pid, libc::PROC_PIDTASKINFO);
+    let used = |info: libc::proc_taskinfo| {
+        let faults = u64::try_from(info.pti_faults).unwrap_or(0);
+        faults
+            .wrapping_add(info.pti_total_user)
+            .wrapping_add(info.pti_total_system)
+    };
+    Some(ProcessSample {
+        status,
+        threads: 1,
+        resident_bytes: info.map_or(0, |info| info.pti_resident_size),
+        cpu: Duration::ZERO,
+        activity: info.map_or(0, used),
+    })
 }
 
 /// Every process that can be seen.
@@ -178,6 +211,18 @@ pub(crate) fn resident_bytes(pid: i32) -> u64 {
 /// macOS has no such figure.
 pub(crate) fn proportional_bytes(_pid: i32) -> Option<u64> {
     None
+}
+
+/// The address space of this process, in bytes, and its threads.
+pub(super) fn own_size() -> Option<(u64, u64)> {
+    let pid = i32::try_from(std::process::id()).ok()?;
+    let info: libc::proc_taskinfo = process_info(pid, libc::PROC_PIDTASKINFO)?;
+    Some((info.pti_virtual_size, u64::try_from(info.pti_threadnum).ok()?))
+}
+
+/// The moment of a [`ProcessStatus::started`], since the Unix epoch.
+pub(super) fn since_epoch(started: u64) -> Duration {
+    Duration::from_micros(started)
 }
 
 /// Gives a part of a file back to the file system (APFS can); it reads as zeroes.

@@ -22,8 +22,9 @@ use linux as system;
 use macos as system;
 
 pub(crate) use system::{
-    become_subreaper, children, close_descriptors_from, escaped, has_environment_entry, is_this_program,
-    processes, proportional_bytes, punch_hole, resident_bytes, since_boot, ticks_since_boot, Process,
+    allowed_cpus, become_subreaper, children, children_of_main_thread, close_descriptors_from, escaped,
+    has_environment_entry, is_this_program, offer_to_oom_killer, processes, proportional_bytes, punch_hole,
+    resident_bytes, sample, since_boot, ticks_since_boot, try_child_lists, Process,
 };
 
 /// How soon a pipe is tried again that cannot be waited for.
@@ -49,6 +50,89 @@ pub(crate) struct ProcessStatus {
 /// The status of a process; `None` if there is none with that number.
 pub(crate) fn status(pid: i32) -> Option<ProcessStatus> {
     system::status(pid)
+}
+
+/// What one cheap look at a process tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessSample {
+    /// Its status.
+    pub(crate) status: ProcessStatus,
+    /// How many lists of children it has: one for each thread, where threads have children of their own.
+    pub(crate) threads: u32,
+    /// The memory that it has in RAM, shared pages in full.
+    pub(crate) resident_bytes: u64,
+    /// CPU time that it has used, and those of its children that it has waited for; 0 where that is not told in seconds.
+    pub(crate) cpu: Duration,
+    /// Grows when it uses CPU time, and with every page that it touches first: who takes memory cannot hide it.
+    pub(crate) activity: u64,
+}
+
+/// Whether a process is a daemon, launcher or shim of this program. One that was started from inside an attempt,
+/// because there was none, serves everybody: it leads a session of its own, and belongs to no attempt.
+pub(crate) fn is_service(pid: i32, status: &ProcessStatus) -> bool {
+    status.session == pid && is_this_program(pid)
+}
+
+/// Whether this process leads its session, as the program of a pane or a tab does, and a guest in somebody's shell does
+/// not. The session's number itself is not asked for: in a PID namespace of its own (a container) a process may have
+/// one from outside, which reads as 0 and is no process id.
+pub(crate) fn leads_its_session() -> bool {
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    status(own).is_some_and(|status| status.session == own)
+}
+
+/// The CPU time that the calling thread has used.
+pub(crate) fn thread_cpu_time() -> Duration {
+    duration(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime))
+}
+
+fn duration(time: rustix::time::Timespec) -> Duration {
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// Whether there is a process with this number, be it dead and not yet waited for.
+pub(crate) fn exists(pid: i32) -> bool {
+    let tested = rustix::process::Pid::from_raw(pid).map(rustix::process::test_kill_process);
+    matches!(tested, Some(Ok(()) | Err(rustix::io::Errno::PERM)))
+}
+
+/// What the system tells of this process; what it does not tell is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OwnProcess {
+    /// CPU time of all its threads.
+    pub(crate) cpu: Duration,
+    /// Its memory in RAM, shared pages in full.
+    pub(crate) resident_bytes: Option<u64>,
+    /// Its address space.
+    pub(crate) virtual_bytes: Option<u64>,
+    /// Files that it has open.
+    pub(crate) open_files: Option<u64>,
+    /// Files that it may have open; `None` also for any number.
+    pub(crate) files_max: Option<u64>,
+    /// Its threads.
+    pub(crate) threads: Option<u64>,
+    /// When it was started, since the Unix epoch.
+    pub(crate) started_at: Option<Duration>,
+}
+
+/// Looks at this process. Some reads of small files.
+pub(crate) fn own_process() -> OwnProcess {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    // The listing has a descriptor of its own.
+    let open_files = std::fs::read_dir("/dev/fd").map(|files| files.count().saturating_sub(1) as u64);
+    let (virtual_bytes, threads) = system::own_size().unzip();
+    OwnProcess {
+        cpu: duration(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime)),
+        resident_bytes: Some(resident_bytes(pid)).filter(|bytes| *bytes > 0),
+        virtual_bytes,
+        open_files: open_files.ok(),
+        files_max: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
+        threads,
+        started_at: status(pid).map(|status| system::since_epoch(status.started)),
+    }
 }
 
 /// What all descendants that were waited for have used.

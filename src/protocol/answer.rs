@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CostAnswer, StatusUpdate, TaskView};
+use super::{
+    AdmissionAnswer, CostAnswer, StatusUpdate, TaskView, WorkspaceRemoved, WorkspaceView, WorkspacesAnswer,
+};
 
 /// One line from the daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,8 +26,18 @@ pub enum Answer {
     Reserved(Reserved),
     /// To `Environment`.
     Environment(EnvironmentStored),
+    /// To `WorkspaceCreate`, `WorkspaceShow` and `WorkspaceEdit`.
+    Workspace(Box<WorkspaceView>),
+    /// To `WorkspaceList`.
+    Workspaces(WorkspacesAnswer),
+    /// To `WorkspaceRemove`.
+    WorkspaceRemoved(WorkspaceRemoved),
+    /// To `Admission`.
+    Admission(Box<AdmissionAnswer>),
     /// To `Cost`.
     Cost(CostAnswer),
+    /// To `Metrics`.
+    Metrics(MetricsText),
     /// To `Info`, `Shutdown`, `Reload`.
     Daemon(DaemonInfo),
     /// On a subscribed connection.
@@ -82,6 +94,10 @@ pub enum ErrorCode {
     InvalidValue,
     /// No task has this id.
     UnknownTask,
+    /// There is no workspace or template of this name.
+    NotFound,
+    /// There is another workspace of this name.
+    Exists,
     /// There is no such worker profile.
     UnknownWorker,
     /// The id was used before with other content.
@@ -193,6 +209,13 @@ pub struct EnvironmentStored {
     pub hash: String,
 }
 
+/// All metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MetricsText {
+    /// In Prometheus' text format, version 0.0.4.
+    pub text: String,
+}
+
 /// Who the daemon is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DaemonInfo {
@@ -208,6 +231,9 @@ pub struct DaemonInfo {
     pub data: String,
     /// Its config file, if there is one.
     pub config: Option<String>,
+    /// The address at which its metrics are served over HTTP, as `127.0.0.1:9469`; absent if nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
     /// What it warns of: a cut journal tail, a config that could not be reloaded …
     pub warnings: Vec<String>,
 }
@@ -222,6 +248,29 @@ pub enum Event {
     Removed {
         /// Its id.
         id: String,
+    },
+    /// A gate has closed or opened; told to those who hear of all tasks.
+    Gate {
+        /// `memory`, `cpu`, `pressure` or `rate`.
+        gate: String,
+        /// Which of the two.
+        is_open: bool,
+        /// Why it has closed. Of one that has opened it is empty, but for a rate: whose.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        message: String,
+        /// It is a dry run: the gate only would have.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        dry_run: bool,
+    },
+    /// Starts were paused or resumed, or the config was read again; told to those who hear of all tasks.
+    Queue {
+        /// Slots of the pool.
+        slots: u32,
+        /// Whether all starts are paused.
+        paused: bool,
+        /// Workspaces whose starts are paused.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        paused_workspaces: Vec<String>,
     },
     /// The subscriber read too slowly and this many events were dropped: ask for the status again.
     Lagged {

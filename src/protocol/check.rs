@@ -40,6 +40,7 @@ pub fn check_task(task: &TaskQueue) -> Checked {
     check_where(task)?;
     check_when(task.delay_ms, task.not_before_ms, &task.after)?;
     check_retries(task.retries)?;
+    check_needs(task.memory_bytes, task.cpus)?;
     check_label(task.label.as_deref())?;
     task.claude.as_deref().map_or(Ok(()), check_claude)
 }
@@ -56,8 +57,34 @@ pub fn check_edit(edit: &EditTask) -> Checked {
     let after = edit.after.as_deref().unwrap_or_default();
     check_when(edit.delay_ms, edit.not_before_ms, after)?;
     check_retries(edit.retries)?;
+    // A declaration is taken back with 0.
+    check_needs(
+        edit.memory_bytes.filter(|bytes| *bytes > 0),
+        edit.cpus.filter(|cpus| *cpus != 0.0),
+    )?;
     check_label(edit.label.as_deref())
 }
+
+fn check_needs(memory_bytes: Option<u64>, cpus: Option<f64>) -> Checked {
+    if memory_bytes == Some(0) {
+        return Err(invalid(
+            "`memory_bytes` is 0",
+            "leave it out for what was learned of such tasks",
+        ));
+    }
+    match cpus {
+        Some(cpus) if !(CPUS_MIN..=CPUS_MAX).contains(&cpus) => Err(invalid(
+            format!("`cpus` is {cpus}; {CPUS_MIN} to {CPUS_MAX} are allowed"),
+            "leave it out for what is measured",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The least share of a processor that a task can declare.
+pub const CPUS_MIN: f64 = 0.001;
+/// The most processors; more is a typing error.
+pub const CPUS_MAX: f64 = 4096.0;
 
 /// Checks the syntax of an id.
 ///
@@ -142,7 +169,7 @@ pub(super) fn check_argument(field: &str, value: &str) -> Checked {
     Ok(())
 }
 
-fn check_nul(field: &str, value: &str) -> Checked {
+pub(super) fn check_nul(field: &str, value: &str) -> Checked {
     match value.find('\0') {
         Some(at) => Err(invalid(
             format!("`{field}` contains a NUL at byte {at}"),
@@ -165,6 +192,9 @@ fn check_where(task: &TaskQueue) -> Checked {
     if let Some(workspace) = task.workspace.as_deref().filter(|name| !name.is_empty()) {
         check_name("workspace", workspace)?;
     }
+    if let Some(workspace) = task.default_workspace.as_deref() {
+        check_name("default_workspace", workspace)?;
+    }
     if task.env.is_some() && task.env_ref.is_some() {
         return Err(invalid(
             "the task has both `env` and `env_ref`",
@@ -177,7 +207,7 @@ fn check_where(task: &TaskQueue) -> Checked {
         .try_for_each(|(field, (name, value))| check_variable(field, name, value))
 }
 
-fn check_variable(field: &str, name: &str, value: &str) -> Checked {
+pub(super) fn check_variable(field: &str, name: &str, value: &str) -> Checked {
     if name.is_empty() {
         return Err(invalid(
             format!("`{field}` has a variable without a name"),

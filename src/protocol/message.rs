@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::claude::{AnswerQuestion, ClaudeOptions, CostQuery};
+use super::workspace::{OneWorkspace, WorkspaceCreate, WorkspaceEdit, WorkspaceRemove};
 
 /// One line from a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -13,8 +14,16 @@ use super::claude::{AnswerQuestion, ClaudeOptions, CostQuery};
 pub enum Message {
     /// Queues a task; answered with `StatusUpdate`.
     TaskQueue(Box<TaskQueue>),
-    /// Creates a workspace.
-    WorkspaceCreate(WorkspaceCreate),
+    /// Creates a workspace; answered with `Workspace`.
+    WorkspaceCreate(Box<WorkspaceCreate>),
+    /// Asks for all workspaces; answered with `Workspaces`.
+    WorkspaceList {},
+    /// Asks for one workspace; answered with `Workspace`.
+    WorkspaceShow(OneWorkspace),
+    /// Gives a workspace new values; answered with `Workspace`.
+    WorkspaceEdit(Box<WorkspaceEdit>),
+    /// Removes a workspace; answered with `WorkspaceRemoved`.
+    WorkspaceRemove(WorkspaceRemove),
     /// Starts a long-lived process in a workspace.
     ProcessSpawn(ProcessSpawn),
     /// A worker reports its own status.
@@ -44,8 +53,12 @@ pub enum Message {
     Resume(Ids),
     /// Answers the question of a task that is `waiting`; answered with `Changed`.
     Answer(AnswerQuestion),
+    /// Asks what the machine carries, what is reserved, and why tasks wait for it; answered with `Admission`.
+    Admission {},
     /// Asks what Claude workers have cost; answered with `Cost`.
     Cost(CostQuery),
+    /// Asks for all metrics; answered with `Metrics`.
+    Metrics {},
     /// Removes ended tasks and their attempt folders; answered with `Changed`.
     Clean(Clean),
     /// Sets aside the next free numbers, so that a batch can be repeated without doubling; answered with `Reserved`.
@@ -60,6 +73,45 @@ pub enum Message {
     Shutdown(Shutdown),
     /// Reads the config again; answered with `Daemon`.
     Reload {},
+}
+
+impl Message {
+    /// Its name, as it stands on the wire.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TaskQueue(_) => "TaskQueue",
+            Self::WorkspaceCreate(_) => "WorkspaceCreate",
+            Self::WorkspaceList {} => "WorkspaceList",
+            Self::WorkspaceShow(_) => "WorkspaceShow",
+            Self::WorkspaceEdit(_) => "WorkspaceEdit",
+            Self::WorkspaceRemove(_) => "WorkspaceRemove",
+            Self::ProcessSpawn(_) => "ProcessSpawn",
+            Self::StatusUpdate(_) => "StatusUpdate",
+            Self::Check(_) => "Check",
+            Self::Status(_) => "Status",
+            Self::Show(_) => "Show",
+            Self::Explain(_) => "Explain",
+            Self::Cancel(_) => "Cancel",
+            Self::Retry(_) => "Retry",
+            Self::Edit(_) => "Edit",
+            Self::Hold(_) => "Hold",
+            Self::Release(_) => "Release",
+            Self::Pause(_) => "Pause",
+            Self::Resume(_) => "Resume",
+            Self::Answer(_) => "Answer",
+            Self::Admission {} => "Admission",
+            Self::Cost(_) => "Cost",
+            Self::Metrics {} => "Metrics",
+            Self::Clean(_) => "Clean",
+            Self::ReserveIds(_) => "ReserveIds",
+            Self::Environment(_) => "Environment",
+            Self::Subscribe(_) => "Subscribe",
+            Self::Info {} => "Info",
+            Self::Shutdown(_) => "Shutdown",
+            Self::Reload {} => "Reload",
+        }
+    }
 }
 
 /// A task to queue. Only `command` or `argv` is needed.
@@ -81,9 +133,12 @@ pub struct TaskQueue {
     /// The worker profile. Default: the config's `default_worker`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
-    /// The working folder, absolute. Default: the home folder.
+    /// The working folder, absolute. Default: the workspace's folder, else the home folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
+    /// `cwd` is only where the caller happens to be: the workspace's folder goes before it, unless `cwd` is in there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cwd_gives_way: bool,
     /// The environment. Default: the daemon's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
@@ -93,9 +148,12 @@ pub struct TaskQueue {
     /// Added to the environment, name by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env_add: BTreeMap<String, String>,
-    /// The workspace. Default: none.
+    /// The workspace; empty for none. Default: the one in whose folder `cwd` is, else `default_workspace`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<String>,
+    /// The workspace if neither `workspace` nor `cwd` says one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_workspace: Option<String>,
     /// A word of the user's own to find tasks by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -120,22 +178,18 @@ pub struct TaskQueue {
     /// Starts only when released.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub hold: bool,
+    /// What it needs at its peak, in bytes. Default: what was learned of its profile and workspace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// The processors that it uses, in parts too (0.5). Default: what is measured decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
     /// What the command reads on its standard input. Default: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
     /// Options for a worker of kind `claude`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claude: Option<Box<ClaudeOptions>>,
-}
-
-/// A workspace to create.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WorkspaceCreate {
-    /// Its name.
-    pub name: String,
-    /// The template to make it from.
-    pub template: String,
 }
 
 /// A process to start in a workspace.
@@ -259,6 +313,12 @@ pub struct EditTask {
     /// A new retry limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u32>,
+    /// What it needs, in bytes; 0 for what was learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// The processors that it uses; 0 for what is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
     /// A new command, for a task that has not started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
@@ -308,6 +368,9 @@ pub struct Subscribe {
     /// The tasks of this workspace that hold a slot; each until its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<String>,
+    /// At most this many tasks in the first answer, chosen like those of a `Filter`; events come of all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
 }
 
 /// How the daemon shall end.

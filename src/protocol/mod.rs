@@ -1,8 +1,10 @@
 //! The messages on the wire and their line codec; no sockets in here.
 
+mod admission;
 mod answer;
 mod check;
 mod check_claude;
+mod check_workspace;
 mod claude;
 mod codec;
 mod diagnose;
@@ -12,13 +14,16 @@ mod schema;
 mod suggest;
 mod task_view;
 pub(crate) mod wording;
+mod workspace;
 
+pub use admission::{AdmissionAnswer, GateState, LearnedView, MarksView, ReadingView, ReservationView};
 pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
-    Reserved, StatusAnswer, Summary,
+    MetricsText, Reserved, StatusAnswer, Summary,
 };
-pub use check::{check_edit, check_id, check_task, parse_after, ARGUMENT_BYTES_MAX};
+pub use check::{check_edit, check_id, check_task, parse_after, ARGUMENT_BYTES_MAX, CPUS_MAX, CPUS_MIN};
 pub use check_claude::own_argument;
+pub use check_workspace::{check_settings, check_workspace_create, check_workspace_edit};
 pub use claude::{
     AnswerQuestion, BudgetView, ClaudeOptions, CostAnswer, CostQuery, CostRow, Denied, Permissions,
     QuestionView,
@@ -27,11 +32,15 @@ pub use codec::{decode, decode_answer, encode, encode_message};
 pub use lines::{Batch, End, LineReader, LINE_BYTES_MAX};
 pub use message::{
     Cancel, Clean, EditTask, Environment, Filter, Ids, Message, OneTask, ProcessSpawn, ReserveIds, Retry,
-    Shutdown, StatusUpdate, Subscribe, TaskQueue, WorkspaceCreate,
+    Shutdown, StatusUpdate, Subscribe, TaskQueue,
 };
 pub use schema::schema;
 pub use suggest::{hint, nearest};
 pub use task_view::{AttemptView, TaskView};
+pub use workspace::{
+    OneWorkspace, WorkspaceCreate, WorkspaceEdit, WorkspaceRemove, WorkspaceRemoved, WorkspaceSettings,
+    WorkspaceView, WorkspacesAnswer,
+};
 
 #[cfg(test)]
 mod lines_tests;

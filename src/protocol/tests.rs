@@ -36,10 +36,11 @@ fn the_first_four_messages_keep_their_shape() {
     );
     assert_eq!(
         decoded(r#"{"WorkspaceCreate":{"name":"api","template":"default"}}"#),
-        Message::WorkspaceCreate(WorkspaceCreate {
+        Message::WorkspaceCreate(Box::new(WorkspaceCreate {
             name: "api".to_owned(),
             template: "default".to_owned(),
-        })
+            ..WorkspaceCreate::default()
+        }))
     );
     assert_eq!(
         decoded(r#"{"ProcessSpawn":{"workspace":"api","command":"npm run dev"}}"#),
@@ -156,7 +157,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
     ");
     insta::assert_snapshot!(refused("{\"Frobnicate\":{}}"), @r"
     unknown_message: there is no message `Frobnicate`
-    hint: known are: TaskQueue, WorkspaceCreate, ProcessSpawn, StatusUpdate, Check, Status, Show, Explain, Cancel, Retry, Edit, Hold, Release, Pause, Resume, Answer, Cost, Clean, ReserveIds, Environment, Subscribe, Info, Shutdown, Reload
+    hint: known are: TaskQueue, WorkspaceCreate, WorkspaceList, WorkspaceShow, WorkspaceEdit, WorkspaceRemove, ProcessSpawn, StatusUpdate, Check, Status, Show, Explain, Cancel, Retry, Edit, Hold, Release, Pause, Resume, Answer, Admission, Cost, Metrics, Clean, ReserveIds, Environment, Subscribe, Info, Shutdown, Reload
     ");
     insta::assert_snapshot!(refused("{\"TaskQueue\":{\"comand\":\"ls\"}}"), @r"
     unknown_field: `TaskQueue` has no field `comand`
@@ -172,7 +173,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
     ");
     insta::assert_snapshot!(refused("{\"TaskQueue\":{\"a`, expected `b\":1}}"), @r"
     unknown_field: `TaskQueue` has no field `a`, expected `b`
-    hint: known are: id, priority, command, argv, worker, cwd, env, env_ref, env_add, workspace, label, after, delay_ms, not_before_ms, timeout_ms, retries, max_queue_time_ms, hold, stdin, claude
+    hint: known are: id, priority, command, argv, worker, cwd, cwd_gives_way, env, env_ref, env_add, workspace, default_workspace, label, after, delay_ms, not_before_ms, timeout_ms, retries, max_queue_time_ms, hold, memory_bytes, cpus, stdin, claude
     ");
     let long = format!("{{\"{}\":{{}}}}", "x".repeat(100_000));
     assert!(refused(long).len() < 500);
@@ -436,12 +437,13 @@ fn any_task() -> impl Strategy<Value = TaskQueue> {
         of(any::<u64>()),
         of(any::<u32>()),
     );
-    let rest = (of(any::<u64>()), any::<bool>());
+    let cpus = of((1u32..4_000_000).prop_map(|milli| f64::from(milli) / 1_000.0));
+    let rest = (of(any::<u64>()), any::<bool>(), of(any::<u64>()), cpus);
     (what, surroundings, figures, rest).prop_map(|(what, surroundings, figures, rest)| {
         let (id, priority, command, argv, worker, cwd) = what;
         let (env, env_add, workspace, label, after, stdin) = surroundings;
         let (delay_ms, not_before_ms, timeout_ms, retries) = figures;
-        let (max_queue_time_ms, hold) = rest;
+        let (max_queue_time_ms, hold, memory_bytes, cpus) = rest;
         TaskQueue {
             id,
             priority,
@@ -460,7 +462,11 @@ fn any_task() -> impl Strategy<Value = TaskQueue> {
             retries,
             max_queue_time_ms,
             hold,
+            memory_bytes,
+            cpus,
             stdin,
+            cwd_gives_way: hold,
+            default_workspace: None,
             env_ref: None,
             claude: None,
         }

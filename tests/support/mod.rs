@@ -106,18 +106,25 @@ impl Home {
             .env("HOME", self.path())
             .env("XDG_RUNTIME_DIR", self.path().join("run"))
             .env("TZ", "UTC")
-            .envs(self.usual_worker())
+            .envs(self.usual())
             .current_dir(self.path())
             .stdin(Stdio::null());
         command
     }
 
-    /// Most tests queue shell lines; a config that names a default worker has its way.
-    fn usual_worker(&self) -> Option<(&'static str, &'static str)> {
+    /// Most tests queue shell lines, and are about something else than what the machine carries: its processors are
+    /// busy with other tests. A config that says something of its own has its way.
+    fn usual(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let config = self.path().join(".config/wezterm-parallel/config.toml");
         let config = std::fs::read_to_string(config).unwrap_or_default();
-        let usual = ("WEZTERM_PARALLEL_POOL_DEFAULT_WORKER", "shell");
-        (!config.contains("default_worker")).then_some(usual)
+        let unless = |words: &str, name, value| (!config.contains(words)).then_some((name, value));
+        let usual = [
+            unless("default_worker", "WEZTERM_PARALLEL_POOL_DEFAULT_WORKER", "shell"),
+            unless("[admission]", "WEZTERM_PARALLEL_ADMISSION_ENABLED", "false"),
+            // No test listens where another one may, or the user's own daemon.
+            unless("[metrics]", "WEZTERM_PARALLEL_METRICS_LISTEN", "off"),
+        ];
+        usual.into_iter().flatten()
     }
 
     /// Runs the program to its end.

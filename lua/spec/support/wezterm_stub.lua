@@ -1,11 +1,20 @@
 --- A `wezterm` that has what 20240203-110809-5046fc22 has, by its documentation, and raises an error for
---- anything else: a name, a method, an action or one of an action's fields.
+--- anything else: a name, a method, a field, an event, an action or one of an action's fields.
 ---
 --- It records what it was asked to do. Programs may be run only within a callback or an event.
 
+local actions = require 'support.wezterm_actions'
 local json = require 'support.json'
+local objects = require 'support.wezterm_objects'
+local strict = require 'support.strict'
 
-local M = {}
+local M = {
+  config = objects.config,
+  effective_config = objects.effective_config,
+  pane = objects.pane,
+  tab_information = objects.tab_information,
+  window = objects.window,
+}
 
 --- Every name in the module `wezterm` of that version.
 local NAMES = [[
@@ -19,42 +28,12 @@ local NAMES = [[
   time to_string truncate_left truncate_right url utf16_to_utf8 version
 ]]
 
-local WINDOW_METHODS = [[
-  active_key_table active_pane active_tab active_workspace composition_status copy_to_clipboard current_event
-  effective_config focus get_appearance get_config_overrides get_dimensions get_selection_escapes_for_pane
-  get_selection_text_for_pane is_focused keyboard_modifiers leader_is_active maximize mux_window
-  perform_action restore set_config_overrides set_inner_size set_left_status set_position set_right_status
-  toast_notification toggle_fullscreen window_id
+--- The events of that version.
+local EVENTS = [[
+  augment-command-palette bell format-tab-title format-window-title gui-attached gui-startup
+  mux-is-process-stateful mux-startup new-tab-button-click open-uri update-right-status update-status
+  user-var-changed window-config-reloaded window-focus-changed window-resized
 ]]
-
-local PANE_METHODS = [[
-  activate get_current_working_dir get_cursor_position get_dimensions get_domain_name
-  get_foreground_process_info get_foreground_process_name get_lines_as_escapes get_lines_as_text
-  get_logical_lines_as_text get_metadata get_semantic_zone_at get_semantic_zones get_text_from_region
-  get_text_from_semantic_zone get_title get_tty_name get_user_vars has_unseen_output inject_output
-  is_alt_screen_active move_to_new_tab move_to_new_window mux_pane pane_id paste send_paste send_text split
-  tab window
-]]
-
-local TAB_METHODS = [[
-  activate active_pane get_pane_direction get_size get_title panes panes_with_info rotate_clockwise
-  rotate_counter_clockwise set_title set_zoomed tab_id window
-]]
-
---- The actions that the plugin may use, with the fields that they have.
-local ACTIONS = {
-  PromptInputLine = 'action description',
-  InputSelector = 'action alphabet choices description fuzzy fuzzy_description title',
-  SpawnCommandInNewTab = 'args cwd domain label position set_environment_variables',
-  SplitPane = 'command direction size top_level',
-}
-
---- Fields without which the action is refused.
-local REQUIRED = {
-  PromptInputLine = { 'action', 'description' },
-  InputSelector = { 'action', 'choices' },
-  SplitPane = { 'direction' },
-}
 
 --- Names in `wezterm.nerdfonts` of that version.
 local NERD_FONTS = [[
@@ -64,69 +43,13 @@ local NERD_FONTS = [[
 
 local FORMAT_ITEMS = 'Attribute Background Foreground Text'
 
-local function set_of(words)
-  local set = {}
-  for word in words:gmatch '%S+' do
-    set[word] = true
-  end
-  return set
-end
-
---- A table whose missing names are errors that say whether the version or only this stub lacks them.
-local function strict(what, documented, has)
-  local known = set_of(documented)
-  for name in pairs(has) do
-    assert(known[name], ('the stub itself has %s%s, which is not documented'):format(what, name))
-  end
-  return setmetatable(has, {
-    __index = function(_, name)
-      if name == 'gui' then
-        return nil
-      end
-      local whose = known[name] and 'the stub' or '20240203'
-      error(('%s has no %s%s'):format(whose, what, tostring(name)), 2)
-    end,
-    __newindex = function(_, name)
-      error(('%s%s is not to be set'):format(what, tostring(name)), 2)
-    end,
-  })
-end
-
 --- Their glyphs matter to nobody here.
 local function nerd_fonts()
   local glyphs = {}
-  for name in pairs(set_of(NERD_FONTS)) do
+  for name in pairs(strict.set_of(NERD_FONTS)) do
     glyphs[name] = '<' .. name .. '>'
   end
   return glyphs
-end
-
-local function check_fields(name, fields)
-  local known = set_of(ACTIONS[name])
-  for field in pairs(fields) do
-    if not known[field] then
-      error(('20240203 has no field %s in %s'):format(tostring(field), name), 3)
-    end
-  end
-  for _, field in ipairs(REQUIRED[name] or {}) do
-    if fields[field] == nil then
-      error(('%s needs the field %s'):format(name, field), 3)
-    end
-  end
-end
-
-local function actions()
-  return setmetatable({}, {
-    __index = function(_, name)
-      if not ACTIONS[name] then
-        error('the stub knows no action ' .. tostring(name), 2)
-      end
-      return function(fields)
-        check_fields(name, fields)
-        return { name = name, fields = fields }
-      end
-    end,
-  })
 end
 
 --- `wezterm.GLOBAL` takes plain values only, and `nil` for what is not there.
@@ -144,9 +67,15 @@ local function global()
   })
 end
 
+--- Anybody may have events of his own, with his name in front.
+local function check_event(name)
+  local known = strict.set_of(EVENTS)[name] or name:find '^wezterm%-parallel%-'
+  assert(known, '20240203 has no event ' .. name)
+end
+
 local function format(items)
   local pieces = {}
-  local known = set_of(FORMAT_ITEMS)
+  local known = strict.set_of(FORMAT_ITEMS)
   for index, item in ipairs(items) do
     if item == 'ResetAttributes' then
       pieces[index] = '<>'
@@ -160,13 +89,16 @@ local function format(items)
 end
 
 --- A `wezterm`, and the record of what was done with it.
----@param options? { gui?: boolean, json?: fun(text: string): any }
+--- With the `global` of a former one the configuration is loaded again.
+---@param options? { gui?: boolean, json?: fun(text: string): any, global?: table }
 function M.new(options)
   options = options or {}
   local record = {
     log = {},
     handlers = {},
+    callbacks = 0,
     ran = {},
+    timers = {},
     now_ms = 1767225600000,
     depth = 0,
     answer = function()
@@ -180,11 +112,15 @@ function M.new(options)
     assert(fine, result)
     return result
   end
-  local wezterm = strict('wezterm.', NAMES, {
-    GLOBAL = global(),
-    action = actions(),
+  local wezterm = strict.module('wezterm.', NAMES, {
+    GLOBAL = options.global or global(),
+    action = actions.new(),
     action_callback = function(handler)
-      return { name = 'EmitEvent', handler = handler }
+      -- The numbers begin anew with each load, as WezTerm's do.
+      local name = 'user-defined-' .. record.callbacks
+      record.callbacks = record.callbacks + 1
+      record.handlers[name] = { handler }
+      return { name = 'EmitEvent', event = name }
     end,
     format = format,
     gui = options.gui ~= false and {} or nil,
@@ -196,8 +132,9 @@ function M.new(options)
     log_warn = function(message)
       table.insert(record.log, message)
     end,
-    nerdfonts = strict('wezterm.nerdfonts.', NERD_FONTS, nerd_fonts()),
+    nerdfonts = strict.module('wezterm.nerdfonts.', NERD_FONTS, nerd_fonts()),
     on = function(name, handler)
+      check_event(name)
       record.handlers[name] = record.handlers[name] or {}
       table.insert(record.handlers[name], handler)
     end,
@@ -209,9 +146,13 @@ function M.new(options)
       table.insert(record.ran, argv)
       return record.answer(argv)
     end,
-    time = strict('wezterm.time.', 'call_after now parse parse_rfc3339', {
+    time = strict.module('wezterm.time.', 'call_after now parse parse_rfc3339', {
+      call_after = function(seconds, handler)
+        assert(seconds > 0)
+        table.insert(record.timers, handler)
+      end,
       now = function()
-        return strict('time:', 'format format_utc sun_times', {
+        return strict.module('time:', 'format format_utc sun_times', {
           format_utc = function(_, words)
             assert(words == '%s%3f', 'the stub knows no other format')
             return tostring(record.now_ms)
@@ -228,87 +169,26 @@ function M.new(options)
       end
     end
   end
+  --- Lets the timers that were set run out.
+  function record.ring()
+    local timers = record.timers
+    record.timers = {}
+    for _, handler in ipairs(timers) do
+      call(handler)
+    end
+    return #timers
+  end
   --- The first handler alone, which is what WezTerm does for the titles of tabs.
   function record.ask(name, ...)
     local handler = (record.handlers[name] or {})[1]
     return handler and call(handler, ...)
   end
-  --- Presses the key of an action, or chooses or types something in one that asks.
+  --- Presses the key of an action, or chooses or types something in one that asks. It goes by the event's
+  --- name alone, also from what was opened before the configuration was loaded again.
   function record.press(action, window, pane, ...)
-    local handler = action.handler or action.fields.action.handler
-    call(handler, window, pane, ...)
+    record.emit(action.event or action.fields.action.event, window, pane, ...)
   end
   return wezterm, record
-end
-
--- ---- windows, tabs, panes --------------------------------------------------------------------------------
-
-function M.tab(id)
-  return strict('tab:', TAB_METHODS, {
-    tab_id = function()
-      return id
-    end,
-  })
-end
-
---- A pane in a folder of this machine, unless `given` says otherwise.
-function M.pane(given)
-  given = given or {}
-  return strict('pane:', PANE_METHODS, {
-    pane_id = function()
-      return given.id or 1
-    end,
-    tab = function()
-      return M.tab(given.tab_id or 1)
-    end,
-    get_domain_name = function()
-      return given.domain or 'local'
-    end,
-    get_current_working_dir = function()
-      if given.no_folder then
-        return nil
-      end
-      return { scheme = given.scheme or 'file', host = given.host, file_path = given.folder or '/home/me' }
-    end,
-  })
-end
-
---- A window, and what was shown in it.
-function M.window(given)
-  given = given or {}
-  local seen = { toasts = {}, performed = {}, status = {} }
-  local window = strict('window:', WINDOW_METHODS, {
-    window_id = function()
-      return given.id or 0
-    end,
-    is_focused = function()
-      return given.focused ~= false
-    end,
-    active_tab = function()
-      return M.tab(given.tab_id or 1)
-    end,
-    effective_config = function()
-      return { unix_domains = given.unix_domains or { { name = 'unix' } } }
-    end,
-    get_selection_text_for_pane = function()
-      return given.selection or ''
-    end,
-    set_right_status = function(_, words)
-      table.insert(seen.status, 'right:' .. words)
-    end,
-    set_left_status = function(_, words)
-      table.insert(seen.status, 'left:' .. words)
-    end,
-    toast_notification = function(_, title, words, url, timeout_ms)
-      assert(title == 'wezterm-parallel' and url == nil and math.type(timeout_ms) == 'integer')
-      table.insert(seen.toasts, words)
-    end,
-    perform_action = function(_, action, pane)
-      assert(type(action.name) == 'string' and pane)
-      table.insert(seen.performed, action)
-    end,
-  })
-  return window, seen
 end
 
 return M

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wezterm_parallel_scheduler::{
     Action, Backoff, Change, Condition, Dependency, Edit, Gate, Input, Lane, Limit, LimitScope, Limits,
-    Reason, Refusal, Scheduler, State, Submission, Task, TaskKey, Tick,
+    Needs, Reason, Refusal, Scheduler, State, Submission, Task, TaskKey, Tick,
 };
 
 /// One minute for each point of priority.
@@ -51,6 +51,7 @@ pub fn plain(key: u64) -> Submission {
         },
         session: None,
         cost: 0,
+        needs: Needs::default(),
     }
 }
 

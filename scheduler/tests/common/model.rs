@@ -66,11 +66,7 @@ impl Model {
             Input::Tick => {}
             Input::Submit(submission) => self.submit(*submission)?,
             Input::Cancel(key) => self.cancel(key)?,
-            Input::Hold(key) => {
-                let allowed = [State::Delayed, State::Blocked, State::Queued];
-                self.allowed(key, &allowed)?.submission.held = true;
-                self.record(key, Change::Held);
-            }
+            Input::Hold(key) => self.hold(key)?,
             Input::Release(key) => {
                 self.allowed(key, &[State::Held])?.submission.held = false;
                 self.record(key, Change::Released);
@@ -126,8 +122,21 @@ impl Model {
             Input::OpenGate(id) => drop(self.gates.remove(&id)),
             Input::SetBudgets(budgets) => self.budgets = budgets,
             Input::SetLimits(limits) => self.limits = limits,
+            // What the machine can carry is simulated in admission_sim.rs; shares have their own lives in shares.rs.
+            Input::SetAdmission(_)
+            | Input::Reading(_)
+            | Input::WorkerMemory { .. }
+            | Input::SetPeaks(_)
+            | Input::SetShares(_) => unreachable!("no life has these"),
         }
         self.derive();
+        Ok(())
+    }
+
+    fn hold(&mut self, key: TaskKey) -> Outcome {
+        let allowed = [State::Delayed, State::Blocked, State::Queued];
+        self.allowed(key, &allowed)?.submission.held = true;
+        self.record(key, Change::Held);
         Ok(())
     }
 
@@ -185,6 +194,7 @@ impl Model {
             retries: 0,
             slot: None,
             stopping: false,
+            relief: None,
         });
         self.tasks.sort_by_key(|task| task.submission.key);
         Ok(())

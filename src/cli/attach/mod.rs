@@ -14,6 +14,7 @@ mod words;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::value;
+use crate::pane::wezterm::{register, Registered, Shown, Surroundings};
 use crate::protocol::{Subscribe, TaskView};
 
 /// Show a task, a slot or a workspace in this pane, and stay
@@ -45,11 +46,37 @@ pub(crate) struct AttachArgs {
     /// Set neither the tab's title nor user variables
     #[arg(long)]
     no_title: bool,
+    /// The name that this program has given to the viewer in a pane that it has just made
+    #[arg(long, hide = true, value_name = "NAME", value_parser = viewer_name)]
+    viewer: Option<String>,
+}
+
+/// It becomes the name of a file.
+fn viewer_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let is_name = !text.is_empty() && text.len() <= 64 && text.chars().all(plain);
+    is_name
+        .then(|| text.to_owned())
+        .ok_or_else(|| "write letters, digits and dashes".to_owned())
 }
 
 impl AttachArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        // First of all: whoever made this pane looks whether a viewer is in it.
+        let _registered = self.register(context);
         viewer::watch(context, &self)
+    }
+
+    /// Says that this viewer runs. If that fails, it is not known as one, and shows what it shows all the same.
+    fn register(&self, context: &Context) -> Option<Registered> {
+        let shown = match (&self.slot, &self.task) {
+            (Some(slot), _) => Shown::Slot(*slot),
+            (None, Some(task)) => Shown::Task(task.clone()),
+            (None, None) => return None,
+        };
+        let data = context.paths().ok()?.data;
+        let surroundings = Surroundings::from_env();
+        register(&data, self.viewer.as_deref(), &surroundings, shown).ok()?
     }
 
     /// What is to be heard of.
@@ -58,6 +85,7 @@ impl AttachArgs {
             ids: self.task.iter().cloned().collect(),
             slot: self.slot,
             workspace: self.workspace.clone(),
+            limit: None,
         }
     }
 

@@ -5,11 +5,16 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
 
 use rustix::event::{poll, PollFd, PollFlags};
 
 use crate::cli::screen;
-use crate::pane::{EscapeFilter, Signals, TabState, TabWords};
+use crate::pane::{EscapeFilter, Signals, TabState, TabWords, PASTE_MARKS_OFF, PASTE_MARKS_ON};
+
+/// So soon a terminal that has been attached to the pane anew hears why to look. A multiplexer of WezTerm does
+/// not tell it what was said before.
+const TAB_AGAIN: Duration = Duration::from_secs(20);
 
 /// The pane.
 #[derive(Debug)]
@@ -20,7 +25,9 @@ pub(super) struct Page {
     streams: [EscapeFilter; 2],
     /// `None` if the tab is not to be told, or there is none.
     tab: Option<TabWords>,
+    tab_told: Instant,
     filtered: Vec<u8>,
+    marks_pastes: bool,
 }
 
 /// One of the two files of a worker.
@@ -37,7 +44,9 @@ impl Page {
             signals,
             streams: [EscapeFilter::new(), EscapeFilter::new()],
             tab: (with_tab && screen::stdout_is_terminal()).then(TabWords::default),
+            tab_told: Instant::now(),
             filtered: Vec::new(),
+            marks_pastes: false,
         })
     }
 
@@ -71,15 +80,39 @@ impl Page {
         self.write_all(&bytes)
     }
 
-    /// Tells the tab how things stand, if that has changed.
+    /// Tells the tab how things stand, if that has changed, or if it is time to say again why to look.
     pub(super) fn tell_tab(&mut self, state: TabState) -> io::Result<()> {
-        let words = self.tab.as_mut().map(|tab| tab.update(state)).unwrap_or_default();
+        let Some(tab) = &mut self.tab else {
+            return Ok(());
+        };
+        let mut words = tab.update(state);
+        if words.is_empty() && tab.ask_for_attention() && self.tab_told.elapsed() >= TAB_AGAIN {
+            words = tab.again();
+        }
+        if !words.is_empty() {
+            self.tab_told = Instant::now();
+        }
         self.write_all(words.as_bytes())
+    }
+
+    /// How long until the tab is to be told again.
+    pub(super) fn tab_due_in(&self) -> Option<Duration> {
+        let asks = self.tab.as_ref().is_some_and(TabWords::ask_for_attention);
+        asks.then(|| TAB_AGAIN.saturating_sub(self.tab_told.elapsed()))
+    }
+
+    /// Has the terminal say what is pasted, where keys are listened to.
+    pub(super) fn mark_pastes(&mut self) -> io::Result<()> {
+        self.marks_pastes = true;
+        self.write_all(PASTE_MARKS_ON.as_bytes())
     }
 
     /// Leaves the pane as it was found, as far as a line of text can.
     pub(super) fn leave(&mut self) {
         // A pane that is gone needs nothing.
+        if std::mem::take(&mut self.marks_pastes) {
+            let _ = self.write_all(PASTE_MARKS_OFF.as_bytes());
+        }
         let _ = self
             .end_streams()
             .and_then(|()| self.tell_tab(TabState::default()));

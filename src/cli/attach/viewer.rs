@@ -23,9 +23,11 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::question_text::Teller;
 use crate::cli::task_text::{end_words, has_ended, has_succeeded, pause_words};
 use crate::cli::{screen, value};
-use crate::pane::{Growth, Keys, Signals};
+use crate::pane::wezterm::is_busy;
+use crate::pane::{settle, Growth, Keys, Signals};
 use crate::protocol::{StatusAnswer, TaskView};
 use news::Away;
+use obey::Sure;
 
 /// The last lines are looked for in so many bytes: they are read and rendered within 100 ms.
 const TAIL_BYTES: u64 = 4 << 20;
@@ -33,11 +35,20 @@ const TAIL_BYTES: u64 = 4 << 20;
 const TAIL_LINE_BYTES: u64 = 1 << 10;
 /// Attempts that were shown and are not shown again.
 const SEEN_MAX: usize = 100;
+
 /// Shows what was asked for until a person, a signal or, with nobody at a keyboard, the task's end says so.
 pub(super) fn watch(context: &Context, args: &AttachArgs) -> Result<Exit, Failure> {
     let watching = |error| Failure::bug(format!("cannot watch for signals and files: {error}"));
     let signals = Signals::catch().map_err(watching)?;
     let growth = Growth::new().map_err(watching)?;
+    if args.viewer.is_some() && screen::stdout_is_terminal() {
+        let data = context.paths()?.data;
+        settle(
+            screen::raw_stdout()?.as_fd(),
+            || is_busy(&data),
+            || signals.have_ended(),
+        );
+    }
     let (status, subscription) = Subscription::start(context, args.subscribe())?;
     // Who reads from a pipe has the keyboard.
     let keys = screen::stdout_is_terminal()
@@ -61,7 +72,7 @@ pub(super) fn watch(context: &Context, args: &AttachArgs) -> Result<Exit, Failur
         passed: 0,
         seen: VecDeque::new(),
         rested: None,
-        asked_to_cancel: false,
+        sure: Sure::default(),
         away: None,
     };
     let result = viewer.begin(status).and_then(|()| viewer.run());
@@ -93,16 +104,19 @@ struct Viewer<'a> {
     seen: VecDeque<(String, u32)>,
     /// The task, its state and its attempts when it was last said what the viewer waits for.
     rested: Option<(String, String, u32)>,
-    asked_to_cancel: bool,
+    /// Whether a task that runs is to be cancelled is asked first.
+    sure: Sure,
     away: Option<Away>,
 }
 
 impl Viewer<'_> {
     fn begin(&mut self, status: StatusAnswer) -> Result<(), Failure> {
+        if self.keys.is_some() {
+            self.page.mark_pastes()?;
+        }
         let slots = status.summary.slots;
         if self.args.slot.is_some_and(|slot| slot >= slots) {
-            let words = format!("the pool has {slots} slots, counted from 0");
-            self.page.say(&words::note(&words))?;
+            self.page.say(&words::note(&words::pool(slots)))?;
         }
         for task in status.tasks {
             if self.args.goes_on() {
@@ -143,11 +157,11 @@ impl Viewer<'_> {
         }
     }
 
-    /// What the tab is called while no task is shown.
+    /// What goes on from task to task; it names the tab while no task is shown. Empty for one task alone.
     fn place(&self) -> String {
         match (&self.args.slot, &self.args.workspace) {
             (Some(slot), _) => format!("slot {slot}"),
-            (None, Some(name)) => name.clone(),
+            (None, Some(name)) => format!("workspace {name}"),
             (None, None) => String::new(),
         }
     }
@@ -157,9 +171,6 @@ impl Viewer<'_> {
         let Some(task) = &self.task else {
             return self.rest();
         };
-        for words in self.teller.news(task) {
-            self.page.say(&words)?;
-        }
         let Some(attempt) = &mut self.attempt else {
             return self.show_next_attempt();
         };
@@ -170,10 +181,21 @@ impl Viewer<'_> {
         if attempt.copy(&mut self.page)? {
             return Ok(true);
         }
+        self.tell_news()?;
         if has_ended {
             self.end_attempt()?;
         }
         Ok(has_ended)
+    }
+
+    /// What the task asks or waits for: below what it has written so far.
+    fn tell_news(&mut self) -> Result<(), Failure> {
+        if let Some(task) = &self.task {
+            for words in self.teller.news(task) {
+                self.page.say(&words)?;
+            }
+        }
+        Ok(())
     }
 
     fn show_next_attempt(&mut self) -> Result<bool, Failure> {
@@ -184,6 +206,7 @@ impl Viewer<'_> {
         }
         let next = |task: &TaskView| task.attempts.iter().find(|next| next.n > self.shown_to).cloned();
         let Some((task, attempt)) = self.task.as_ref().and_then(|task| Some((task, next(task)?))) else {
+            self.tell_news()?;
             return self.rest();
         };
         if self.is_gone {
@@ -256,7 +279,7 @@ impl Viewer<'_> {
             self.page.say(&words::note(&words))?;
         }
         if self.keys.is_some() {
-            self.page.say(&words::hint(task, self.args.goes_on()))?;
+            self.page.say(&words::hint(task, &self.place()))?;
         }
         Ok(false)
     }
@@ -267,7 +290,7 @@ impl Viewer<'_> {
         self.subscription.show(&task.id);
         self.task = Some(task);
         self.is_gone = false;
-        self.asked_to_cancel = false;
+        self.sure = Sure::default();
         self.rested = None;
     }
 
@@ -286,7 +309,11 @@ impl Viewer<'_> {
 
     /// Sleeps until something happens; whether stdout has gone, and with it the reason to be here.
     fn wait(&mut self, more: bool) -> Result<bool, Failure> {
-        let waits = [self.growth.look_within(), self.subscription.rest()];
+        let waits = [
+            self.growth.look_within(),
+            self.subscription.rest(),
+            self.page.tab_due_in(),
+        ];
         let wait = if more {
             Some(Duration::ZERO)
         } else {

@@ -73,23 +73,32 @@ pub(super) fn footer(task: &TaskView, attempt: &AttemptView) -> String {
     )
 }
 
-/// Which keys do something now.
-pub(super) fn hint(task: Option<&TaskView>, goes_on: bool) -> String {
+/// Which keys do something now. `place` is what goes on to the next task; empty where it is one task alone.
+pub(super) fn hint(task: Option<&TaskView>, place: &str) -> String {
+    let waits = format!("{} waits for the next task", text::visible(place));
     let keys = match task {
-        Some(task) if has_ended(task) && goes_on => {
-            format!("waiting for the next task · r runs {} again · q quits", task.id)
+        Some(task) if has_ended(task) && !place.is_empty() => {
+            format!("{waits} · r runs {} again · q quits", task.id)
         }
         Some(task) if has_ended(task) => "Enter closes · r runs it again · q quits".to_owned(),
         Some(_) => "c cancels it · q quits".to_owned(),
-        None => "waiting for the next task · q quits".to_owned(),
+        None => format!("{waits} · q quits"),
     };
     format!("{DIM}{keys}{DIM:#}")
+}
+
+/// Why nothing may ever come: the slot that is to be shown is none of these.
+pub(super) fn pool(slots: u32) -> String {
+    match slots {
+        1 => "the pool has 1 slot, which is slot 0".to_owned(),
+        _ => format!("the pool has {slots} slots, counted from 0"),
+    }
 }
 
 /// What a first `c` is answered with.
 pub(super) fn sure_to_cancel(task: &TaskView) -> String {
     format!(
-        "{YELLOW}press c again to cancel task {}{YELLOW:#}",
+        "{YELLOW}press c again within 5 s to cancel task {}{YELLOW:#}",
         text::visible(&task.id)
     )
 }
@@ -192,16 +201,16 @@ mod tests {
     #[test]
     fn hints_name_the_keys_that_do_something() {
         let hints = [
-            hint(Some(&task("succeeded")), false),
-            hint(Some(&task("failed")), true),
-            hint(Some(&task("queued")), false),
-            hint(None, true),
+            hint(Some(&task("succeeded")), ""),
+            hint(Some(&task("failed")), "slot 0"),
+            hint(Some(&task("queued")), ""),
+            hint(None, "workspace a\x1b[31m"),
         ];
         insta::assert_snapshot!(plain(&hints.join("\n")), @r"
         Enter closes · r runs it again · q quits
-        waiting for the next task · r runs 7 again · q quits
+        slot 0 waits for the next task · r runs 7 again · q quits
         c cancels it · q quits
-        waiting for the next task · q quits
+        workspace a\x1b[31m waits for the next task · q quits
         ");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::cli::current_workspace;
 use crate::protocol::{self, ErrorCode, Message, TaskQueue};
 
 /// One task, and where it stands in the file.
@@ -49,6 +50,13 @@ pub(super) fn read(bytes: &[u8], commands_only: bool, folder: &str) -> Result<Ve
         Ok(lines)
     } else {
         Err(errors)
+    }
+}
+
+/// Tells the daemon which workspace to go by where a line names none.
+pub(super) fn fill_in_workspace(lines: &mut [Line], current: Option<&str>) {
+    for line in lines {
+        current_workspace::fill_in(&mut line.task, current);
     }
 }
 
@@ -123,6 +131,7 @@ impl Reader<'_> {
     fn fill_in_folder(&mut self, text: &str, task: &mut TaskQueue) -> Result<(), Fault> {
         let Some(given) = &task.cwd else {
             task.cwd = Some(self.folder.to_owned());
+            task.cwd_gives_way = true;
             return Ok(());
         };
         if !self.folders.contains_key(given) {

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use super::{queue, screen};
+use super::{current_workspace, queue, screen};
 use lines::{Line, LineError};
 
 /// More errors than this help nobody.
@@ -70,6 +70,7 @@ impl BatchArgs {
             .clone()
             .or_else(|| self.shell.then(|| queue::SHELL.to_owned()));
         lines::fill_in_worker(&mut tasks, worker.as_deref());
+        lines::fill_in_workspace(&mut tasks, current_workspace::read(context)?.as_deref());
         order::check(&tasks).map_err(|errors| refused(name, &errors))?;
         if tasks.is_empty() {
             screen::note(&format!("{name} holds no tasks: nothing queued"));

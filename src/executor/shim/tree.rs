@@ -41,7 +41,7 @@ impl Tree {
                 // Another process may have the number by now: then it has other parents.
                 let belongs = known.contains(&status.parent) || status.session == self.root;
                 // The dead wait for their parent, and have no children.
-                if belongs && !status.zombie && !is_spared(pid, &status) {
+                if belongs && !status.zombie && !platform::is_service(pid, &status) {
                     members.push((pid, status));
                     children.extend(platform::children(pid));
                 }
@@ -112,12 +112,6 @@ impl Tree {
         let refused = |(pid, status): &&(i32, ProcessStatus)| !send(*pid, *status, signal);
         members.iter().filter(refused).count()
     }
-}
-
-/// A daemon that was started from inside an attempt, because there was none, serves everybody: it
-/// and its launcher and shims lead sessions of their own, and do not end with the attempt.
-fn is_spared(pid: i32, status: &ProcessStatus) -> bool {
-    status.session == pid && platform::is_this_program(pid)
 }
 
 /// What [`Tree::kill`] met.

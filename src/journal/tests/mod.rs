@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use wezterm_parallel_scheduler::{Backoff, Change, Lane, State, Submission, Task, TaskKey, Tick};
+use wezterm_parallel_scheduler::{Backoff, Change, Lane, Needs, State, Submission, Task, TaskKey, Tick};
 
 use super::storage::Storage;
 use super::*;
@@ -43,6 +43,7 @@ fn submission(key: u64) -> Submission {
         },
         session: None,
         cost: 0,
+        needs: Needs::default(),
     }
 }
 
@@ -118,6 +119,7 @@ fn image(key: u64, steps: &[u32]) -> Record {
             retries: 0,
             slot: None,
             stopping: false,
+            relief: None,
         },
         spec: spec(key),
         attempts: steps.iter().map(attempt).collect(),

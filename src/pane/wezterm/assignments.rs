@@ -14,10 +14,13 @@ use std::time::{Duration, Instant};
 use rustix::fs::{flock, FlockOperation};
 use serde::{Deserialize, Serialize};
 
-use super::{is_alive, Layout, PaneInfo, Server, WeztermError};
+use super::registry::is_own_name;
+use super::{is_alive, Layout, Life, PaneInfo, Registry, Server, WeztermError};
 
 /// The form of the file.
 const VERSION: u32 = 1;
+/// In the data folder; held by a call that works with panes.
+const LOCK: &str = "panes.lock";
 /// Twice as long as one call of `wezterm cli` may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries to get the lock.
@@ -45,6 +48,12 @@ pub struct Assignment {
     /// What it shows.
     #[serde(flatten)]
     pub shown: Shown,
+    /// The name that its viewer is known by; `None` if an older version of this program made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub viewer: Option<String>,
+    /// Its viewer has ended, and WezTerm may hold the pane: it shows nothing, and can be closed or used again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_ended: bool,
 }
 
 impl Assignment {
@@ -56,7 +65,16 @@ impl Assignment {
             server_pid: server.pid,
             pane,
             shown,
+            viewer: None,
+            has_ended: false,
         }
+    }
+
+    /// With a viewer of this name.
+    #[must_use]
+    pub fn with_viewer(mut self, name: String) -> Self {
+        self.viewer = Some(name);
+        self
     }
 
     /// Its server.
@@ -104,7 +122,7 @@ impl Assignments {
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(data);
         made.map_err(|source| file_error("make the folder", data, source))?;
-        let lock = lock(&data.join("panes.lock"), PATIENCE)?;
+        let lock = lock(&data.join(LOCK), PATIENCE)?;
         let path = data.join("panes.json");
         let content = read(&path)?;
         Ok(Self {
@@ -135,11 +153,12 @@ impl Assignments {
     /// The pane of this server that shows this.
     #[must_use]
     pub fn find(&self, server: &Server, shown: &Shown) -> Option<u64> {
-        let found = |known: &&Assignment| known.server() == *server && known.shown == *shown;
+        let found =
+            |known: &&Assignment| known.server() == *server && known.shown == *shown && !known.has_ended;
         self.content.panes.iter().find(found).map(|known| known.pane)
     }
 
-    /// What this pane of this server shows, if it is a viewer.
+    /// What this pane of this server shows, or has shown, if it is a viewer's.
     #[must_use]
     pub fn shown_in(&self, server: &Server, pane: u64) -> Option<&Shown> {
         let found = |known: &&Assignment| known.server() == *server && known.pane == pane;
@@ -157,6 +176,36 @@ impl Assignments {
         self.content
             .panes
             .retain(|known| known.server() != *server || open.iter().any(|pane| pane.pane_id == known.pane));
+    }
+
+    /// Goes by what the viewers themselves say: one that runs knows its own pane, also if nobody here has made it,
+    /// and one that has ended shows nothing.
+    pub fn hear_viewers(&mut self, registry: &Registry) {
+        for known in &mut self.content.panes {
+            let Some(name) = known.viewer.as_deref() else {
+                continue;
+            };
+            match registry.life(name) {
+                Life::Ended => known.has_ended = true,
+                // Any other may just be starting, or have another data folder.
+                Life::Unheard => known.has_ended |= is_own_name(name),
+                Life::Alive(Some(at)) => {
+                    (known.socket, known.server_pid, known.pane) = (at.socket, at.server_pid, at.pane);
+                }
+                Life::Alive(None) => {}
+            }
+        }
+        for (name, at) in registry.alive() {
+            if !self.knows(name) {
+                self.add(at.clone().with_viewer(name.to_owned()));
+            }
+        }
+        registry.clear(|name| self.knows(name));
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        let mut panes = self.content.panes.iter();
+        panes.any(|known| known.viewer.as_deref() == Some(name))
     }
 
     /// Adds a pane.
@@ -214,6 +263,16 @@ impl Assignments {
             .and_then(|()| fs::rename(&temporary, &self.path))
             .map_err(failed)
     }
+}
+
+/// Whether a call of this program is making or closing panes just now.
+#[must_use]
+pub fn is_busy(data: &Path) -> bool {
+    let Ok(lock) = File::open(data.join(LOCK)) else {
+        return false;
+    };
+    // Together with others that only look.
+    flock(&lock, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
 fn read(path: &Path) -> Result<Content, WeztermError> {
@@ -368,9 +427,11 @@ mod tests {
     fn one_call_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let held = Assignments::open(folder.path()).unwrap();
-        let path = folder.path().join("panes.lock");
+        let path = folder.path().join(LOCK);
         assert!(matches!(lock(&path, Duration::ZERO), Err(WeztermError::Busy)));
+        assert!(is_busy(folder.path()));
         drop(held);
+        assert!(!is_busy(folder.path()));
         assert!(lock(&path, Duration::ZERO).is_ok());
     }
 }

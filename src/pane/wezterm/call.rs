@@ -62,6 +62,14 @@ impl Wezterm {
         listing::focused_pane(&self.call("list-clients", ["--format", "json"])?)
     }
 
+    /// The processes that are connected: of a mux server, the GUIs that show its panes.
+    ///
+    /// # Errors
+    /// If the call fails.
+    pub fn client_pids(&self) -> Result<Vec<u32>, WeztermError> {
+        listing::client_pids(&self.call("list-clients", ["--format", "json"])?)
+    }
+
     /// A program in a new tab of a window: the new pane.
     ///
     /// # Errors

@@ -52,6 +52,24 @@ pub enum WeztermError {
         /// The pane.
         pane: u64,
     },
+    /// So many panes would be too small to read.
+    #[error("{count} panes would be as small as {columns} x {rows} characters")]
+    TooSmall {
+        /// How many.
+        count: usize,
+        /// The width of the narrowest.
+        columns: usize,
+        /// The height of the lowest.
+        rows: usize,
+    },
+    /// What runs in this pane runs on another machine, where this program need not be.
+    #[error("pane {pane} is on another machine, {host}")]
+    OtherMachine {
+        /// The pane.
+        pane: u64,
+        /// The machine's name.
+        host: String,
+    },
     /// Nothing tells which pane is meant.
     #[error("it cannot be told which pane is the current one")]
     NoCurrentPane,
@@ -79,6 +97,12 @@ pub enum WeztermError {
 }
 
 impl WeztermError {
+    /// Whether a pane was too small to be split.
+    #[must_use]
+    pub fn is_for_lack_of_room(&self) -> bool {
+        matches!(self, Self::Failed { message, .. } if message.to_lowercase().contains("no space for split"))
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -87,13 +111,17 @@ impl WeztermError {
             Self::NoProgram => "put the folder that holds `wezterm` into PATH",
             Self::Start { .. } => "look whether `wezterm --version` works",
             Self::Timeout { .. } => "WezTerm may hang: look whether `wezterm cli list` answers",
-            Self::Failed { message, .. } if message.to_lowercase().contains("no space for split") => {
+            Self::Failed { .. } if self.is_for_lack_of_room() => {
                 "make the window larger, take fewer --slots, or use --layout tabs"
             }
             Self::Failed { .. } | Self::Unexpected { .. } => {
                 "look whether `wezterm cli list` works; client and server may differ in version"
             }
             Self::NoPane { .. } => "`wezterm cli list` shows the panes",
+            Self::TooSmall { .. } => "use --layout tabs or fewer --slots, or make the window larger",
+            Self::OtherMachine { .. } => {
+                "name a pane of this machine, or use `wezterm-parallel` in a shell over there"
+            }
             Self::NoCurrentPane => "run this in a pane of WezTerm, or name one by its number",
             Self::Busy => "try again",
             Self::File { .. } => "the file says which pane shows what, and can be removed",

@@ -1,6 +1,8 @@
 //! How several panes share one tab: which pane is split, to which side, and how much of it the new one
 //! gets. Pure.
 
+use super::PaneSize;
+
 /// How viewers are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +58,27 @@ pub fn plan(layout: Layout, count: usize) -> Vec<Split> {
         splits.extend(in_a_line(&row, Side::Right));
     }
     splits
+}
+
+/// The narrowest and the lowest that come of `count` in a tab of this size.
+#[must_use]
+pub fn smallest(layout: Layout, count: usize, tab: PaneSize) -> PaneSize {
+    let mut sizes = vec![tab; count.max(1)];
+    for split in plan(layout, count) {
+        let (mut kept, mut made) = (sizes[split.from], sizes[split.from]);
+        let (whole, left, new) = match split.side {
+            Side::Right => (kept.cols, &mut kept.cols, &mut made.cols),
+            Side::Bottom => (kept.rows, &mut kept.rows, &mut made.rows),
+        };
+        *new = whole * usize::from(split.percent) / 100;
+        // A line is between them.
+        *left = whole.saturating_sub(*new + 1);
+        (sizes[split.from], sizes[split.to]) = (kept, made);
+    }
+    PaneSize {
+        cols: sizes.iter().map(|size| size.cols).min().unwrap_or(0),
+        rows: sizes.iter().map(|size| size.rows).min().unwrap_or(0),
+    }
 }
 
 /// Terminals are wide: rather one more column than one more row.
@@ -164,6 +187,21 @@ mod tests {
             },
         ];
         assert_eq!(plan(Layout::Grid, 3), expected);
+    }
+
+    #[test]
+    fn the_smallest_is_known_before_it_is_made() {
+        let smallest = |layout, count| {
+            let size = smallest(layout, count, PaneSize { cols: 80, rows: 24 });
+            (size.cols, size.rows)
+        };
+        assert_eq!(smallest(Layout::Columns, 1), (80, 24));
+        assert_eq!(smallest(Layout::Columns, 2), (39, 24));
+        assert_eq!(smallest(Layout::Columns, 4), (19, 24));
+        assert_eq!(smallest(Layout::Rows, 6), (80, 3));
+        assert_eq!(smallest(Layout::Grid, 4), (39, 11));
+        assert_eq!(smallest(Layout::Tabs, 64), (80, 24));
+        assert!(smallest(Layout::Columns, 30).0 < 2);
     }
 
     #[test]

@@ -19,11 +19,47 @@ pub struct PaneInfo {
     /// It is the active one of its tab.
     #[serde(default)]
     pub is_active: bool,
+    /// Its size; zeros where it cannot be told.
+    #[serde(default)]
+    pub size: PaneSize,
+    /// Where it begins in its tab, in columns.
+    #[serde(default)]
+    pub left_col: usize,
+    /// Likewise, in rows.
+    #[serde(default)]
+    pub top_row: usize,
+    /// Its working folder as a URL, as far as WezTerm knows it.
+    #[serde(default)]
+    pub cwd: String,
+}
+
+/// How large something is, in characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct PaneSize {
+    /// Its width.
+    pub cols: usize,
+    /// Its height.
+    pub rows: usize,
+}
+
+impl PaneInfo {
+    /// The other machine whose programs run in it, as far as its working folder tells; `None` if it is this one,
+    /// or if there is no telling.
+    #[must_use]
+    pub fn other_host(&self, own: &str) -> Option<&str> {
+        let (host, _) = self.cwd.strip_prefix("file://")?.split_once('/')?;
+        // One and the same machine is called by its short and by its full name.
+        let label = |name: &str| name.split('.').next().map(str::to_lowercase);
+        let is_own = host.is_empty() || label(host) == label("localhost") || label(host) == label(own);
+        (!is_own).then_some(host)
+    }
 }
 
 /// One client of a server, mostly a GUI.
 #[derive(Deserialize)]
 struct ClientInfo {
+    #[serde(default)]
+    pid: u32,
     #[serde(default)]
     idle_time: Idle,
     #[serde(default)]
@@ -58,6 +94,16 @@ pub fn focused_pane(text: &str) -> Result<Option<u64>, WeztermError> {
     Ok(clients.first().and_then(|client| client.focused_pane_id))
 }
 
+/// The processes that are connected, by the answer to `list-clients --format json`.
+///
+/// # Errors
+/// If the text is something else.
+pub(super) fn client_pids(text: &str) -> Result<Vec<u32>, WeztermError> {
+    let clients: Vec<ClientInfo> =
+        serde_json::from_str(text).map_err(|error| unexpected("list-clients", &error))?;
+    Ok(clients.into_iter().map(|client| client.pid).collect())
+}
+
 /// The number of the new pane, as `spawn` and `split-pane` print it.
 pub(super) fn parse_pane_id(call: &str, text: &str) -> Result<u64, WeztermError> {
     text.trim().parse().map_err(|_| WeztermError::Unexpected {
@@ -77,7 +123,31 @@ pub(super) fn reason(stderr: &str) -> String {
         Some((mark, text)) if mark.contains("ERROR") => text,
         _ => line,
     };
-    line.trim_end_matches("; terminating").chars().take(200).collect()
+    innermost(line.trim_end_matches("; terminating"))
+        .chars()
+        .take(200)
+        .collect()
+}
+
+/// What a server answers comes as a value of Rust within others: `Ok(ErrorResponse(… { reason: "Error: …" }))`.
+fn innermost(line: &str) -> String {
+    let Some((_, quoted)) = line.rsplit_once("reason: \"") else {
+        return line.to_owned();
+    };
+    let mut text = String::new();
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => break,
+            '\\' => match characters.next() {
+                // Below its first line it tells where in WezTerm it comes from.
+                Some('n') | None => break,
+                Some(escaped) => text.push(escaped),
+            },
+            other => text.push(other),
+        }
+    }
+    text.strip_prefix("Error: ").unwrap_or(&text).trim().to_owned()
 }
 
 fn unexpected(call: &str, error: &serde_json::Error) -> WeztermError {
@@ -109,8 +179,34 @@ mod tests {
             .collect();
         assert_eq!(ids, [(0, 2, 7), (1, 3, 9)]);
         assert_eq!((panes[0].is_active, panes[1].is_active), (true, false));
+        assert_eq!(panes[0].size, PaneSize { cols: 80, rows: 24 });
         assert_eq!(panes[1].workspace, "api");
         assert_eq!(parse_panes("[]").unwrap(), []);
+    }
+
+    #[test]
+    fn the_folder_tells_the_machine() {
+        let host = |cwd: &str| {
+            let pane = PaneInfo {
+                cwd: cwd.to_owned(),
+                ..PaneInfo::default()
+            };
+            pane.other_host("desk.example.org").map(str::to_owned)
+        };
+        for here in [
+            "",
+            "file:///home",
+            "file://DESK/home",
+            "file://desk.local/",
+            "file://localhost/",
+            "x",
+        ] {
+            assert_eq!(host(here), None, "{here}");
+        }
+        assert_eq!(
+            host("file://server.example.org/home").as_deref(),
+            Some("server.example.org")
+        );
     }
 
     #[test]
@@ -133,6 +229,7 @@ mod tests {
         };
         let text = format!("[{},{},{}]", client(9, "1"), client(3, "2"), client(0, "null"));
         assert_eq!(focused_pane(&text).unwrap(), Some(2));
+        assert_eq!(client_pids(&text).unwrap(), [1, 1, 1]);
         assert_eq!(focused_pane("[]").unwrap(), None);
         assert!(focused_pane("none").is_err());
     }
@@ -143,6 +240,8 @@ mod tests {
             "09:12:33.120  WARN  config > old\n09:12:33.167  ERROR  wezterm > pane 9 invalid; terminating\n";
         assert_eq!(reason(log), "pane 9 invalid");
         assert_eq!(reason("a > b\n\n"), "a > b");
+        let nested = r#"09:12:33.167  ERROR  wezterm > unexpected response Ok(ErrorResponse(ErrorResponse { reason: "Error: No \"space\" for split!\n\nStack: x" })); terminating"#;
+        assert_eq!(reason(nested), "No \"space\" for split!");
         assert_eq!(reason("\n"), "it does not say why");
         assert_eq!(reason(&"x".repeat(999)).len(), 200);
     }

@@ -9,13 +9,15 @@ mod call;
 mod error;
 mod layout;
 mod listing;
+mod registry;
 mod server;
 mod viewers;
 
-pub use assignments::{Assignment, Assignments, Remembered, Shown};
+pub use assignments::{is_busy, Assignment, Assignments, Remembered, Shown};
 pub use call::Wezterm;
 pub use error::WeztermError;
-pub use layout::{plan, Layout, Side, Split};
-pub use listing::{focused_pane, parse_panes, PaneInfo};
+pub use layout::{plan, smallest, Layout, Side, Split};
+pub use listing::{focused_pane, parse_panes, PaneInfo, PaneSize};
+pub use registry::{register, Life, Registered, Registry};
 pub use server::{is_alive, Server, Surroundings};
 pub use viewers::{Place, Viewers};

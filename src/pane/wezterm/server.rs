@@ -89,6 +89,13 @@ impl Surroundings {
             .filter(|_| self.socket.as_deref() == Some(&server.socket))
     }
 
+    /// The caller's pane and its server, if that answers.
+    #[must_use]
+    pub fn own_pane(&self) -> Option<(Server, u64)> {
+        let server = connect(self.socket.as_deref()?).ok()?;
+        Some((server, self.pane?))
+    }
+
     /// The program `wezterm`.
     ///
     /// # Errors

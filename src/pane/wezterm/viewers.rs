@@ -5,10 +5,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{plan, Layout, PaneInfo, Side, Wezterm, WeztermError};
+use super::{plan, smallest, Layout, PaneInfo, PaneSize, Side, Wezterm, WeztermError};
 
 /// What a split gives to the new pane.
 const HALF: u8 = 50;
+/// A smaller pane shows nothing that could be read. (Four in a row in 80 columns have 19.)
+const READABLE: PaneSize = PaneSize { cols: 18, rows: 3 };
 
 /// Where several viewers go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,7 @@ pub struct Viewers<'a> {
     wezterm: &'a Wezterm,
     cwd: PathBuf,
     panes: Vec<PaneInfo>,
+    caller: Option<u64>,
     focused: Option<u64>,
     current: Option<u64>,
 }
@@ -47,6 +50,7 @@ impl<'a> Viewers<'a> {
             wezterm,
             cwd,
             panes,
+            caller,
             focused,
             current,
         })
@@ -77,6 +81,7 @@ impl<'a> Viewers<'a> {
         layout: Layout,
         argvs: &[Vec<OsString>],
     ) -> Result<Vec<u64>, WeztermError> {
+        self.refuse_unreadable(place, layout, argvs.len())?;
         let mut made = Vec::new();
         let built = self.build(place, layout, argvs, &mut made);
         if built.is_err() {
@@ -87,8 +92,15 @@ impl<'a> Viewers<'a> {
                 }
             }
         }
-        let split = self.current.filter(|_| place == Place::Here);
-        self.give_focus_back(split);
+        // Where nothing was made, the focus is where it was.
+        if let Some((_, first)) = made.first() {
+            // Else the last one would be the active one of the new tab.
+            if place != Place::Here && layout != Layout::Tabs && made.len() > 1 {
+                let _ = self.wezterm.activate(*first);
+            }
+            let split = self.current.filter(|_| place == Place::Here);
+            self.give_focus_back(split);
+        }
         built?;
         made.sort_unstable();
         Ok(made.into_iter().map(|(_, pane)| pane).collect())
@@ -109,7 +121,7 @@ impl<'a> Viewers<'a> {
     /// # Errors
     /// If there is no such pane, or WezTerm does not do it.
     pub fn beside(&self, pane: u64, argv: &[OsString]) -> Result<u64, WeztermError> {
-        self.info(pane)?;
+        self.refuse_other_machine(pane)?;
         let made = self.wezterm.split(pane, Side::Right, HALF, &self.cwd, argv);
         self.give_focus_back(Some(pane));
         made
@@ -121,7 +133,12 @@ impl<'a> Viewers<'a> {
     /// If there is no such pane, or WezTerm does not do it.
     pub fn instead_of(&self, viewer: u64, argv: &[OsString]) -> Result<u64, WeztermError> {
         let info = self.info(viewer)?;
-        let made = self.wezterm.split(viewer, Side::Right, HALF, &self.cwd, argv)?;
+        // Half of its room is enough for a moment, to whichever side there is some.
+        let split = |side| self.wezterm.split(viewer, side, HALF, &self.cwd, argv);
+        let made = match split(Side::Right) {
+            Err(error) if error.is_for_lack_of_room() => split(Side::Bottom)?,
+            made => made?,
+        };
         if let Err(error) = self.wezterm.kill(viewer) {
             // As it was before, as far as that can be had.
             let _ = self.wezterm.kill(made);
@@ -140,6 +157,58 @@ impl<'a> Viewers<'a> {
     fn info(&self, pane: u64) -> Result<&PaneInfo, WeztermError> {
         let found = self.panes.iter().find(|info| info.pane_id == pane);
         found.ok_or(WeztermError::NoPane { pane })
+    }
+
+    /// A split runs its program where the pane's own runs. The caller's pane is here, whatever a shell in it has
+    /// said about another machine.
+    fn refuse_other_machine(&self, pane: u64) -> Result<(), WeztermError> {
+        let uname = rustix::system::uname();
+        let other = self.info(pane)?.other_host(&uname.nodename().to_string_lossy());
+        match other {
+            Some(host) if self.caller != Some(pane) => Err(WeztermError::OtherMachine {
+                pane,
+                host: host.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// As far as the size of the tab is known.
+    fn refuse_unreadable(&self, place: Place, layout: Layout, count: usize) -> Result<(), WeztermError> {
+        let Some(near) = self
+            .current
+            .and_then(|pane| self.info(pane).ok())
+            .or(self.panes.first())
+        else {
+            return Ok(());
+        };
+        let same_tab = || self.panes.iter().filter(|info| info.tab_id == near.tab_id);
+        let tab = match place {
+            Place::Here => PaneSize {
+                cols: near.size.cols / 2,
+                ..near.size
+            },
+            // A new tab is as large as this one.
+            Place::NewTab | Place::NewWindow => PaneSize {
+                cols: same_tab()
+                    .map(|info| info.left_col + info.size.cols)
+                    .max()
+                    .unwrap_or(0),
+                rows: same_tab()
+                    .map(|info| info.top_row + info.size.rows)
+                    .max()
+                    .unwrap_or(0),
+            },
+        };
+        let least = smallest(layout, count, tab);
+        if count < 2 || tab.cols == 0 || least.cols >= READABLE.cols && least.rows >= READABLE.rows {
+            return Ok(());
+        }
+        Err(WeztermError::TooSmall {
+            count,
+            columns: least.cols,
+            rows: least.rows,
+        })
     }
 
     /// Makes the first pane, and then the others in the order of the plan.
@@ -179,9 +248,11 @@ impl<'a> Viewers<'a> {
             None => self.panes.first(),
         };
         match (place, near) {
-            (Place::Here, _) => self
-                .wezterm
-                .split(self.current()?, Side::Right, HALF, &self.cwd, argv),
+            (Place::Here, _) => {
+                let current = self.current()?;
+                self.refuse_other_machine(current)?;
+                self.wezterm.split(current, Side::Right, HALF, &self.cwd, argv)
+            }
             (Place::NewTab, Some(near)) => self.wezterm.new_tab(near.window_id, &self.cwd, argv),
             (Place::NewWindow, Some(near)) => self.wezterm.new_window(&near.workspace, &self.cwd, argv),
             // A server without a window.

@@ -1,0 +1,81 @@
+//! The options that stand for the values of a workspace, for `workspace create` and `workspace edit`.
+
+use std::path::{Path, PathBuf};
+
+use super::exit::Failure;
+use super::queue;
+use super::value::{self, EnvSetting};
+use crate::config::StartRate;
+use crate::protocol::WorkspaceSettings;
+
+/// The values of a workspace.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ValueArgs {
+    /// Its folder
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    folder: Option<PathBuf>,
+    /// Set a variable for its tasks, or copy it from here; may be repeated
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = value::env_setting)]
+    env: Vec<EnvSetting>,
+    /// The worker profile of commands that name none
+    #[arg(long, value_name = "PROFILE")]
+    worker: Option<String>,
+    /// The most tasks that run at once; 0 for none
+    #[arg(long, value_name = "N")]
+    max_parallel: Option<u32>,
+    /// How fast tasks start, like 10/min or "10/min burst 3"
+    #[arg(long, value_name = "RATE")]
+    rate: Option<StartRate>,
+    /// Memory that a task needs which declares none, like 400MiB
+    #[arg(long, value_name = "SIZE", value_parser = value::size_bytes)]
+    memory: Option<u64>,
+    /// What its Claude workers may cost in one day, in US dollars
+    #[arg(long, value_name = "DOLLARS")]
+    budget: Option<f64>,
+    /// Parts of the slots among tasks of equal priority: 1 to 1000
+    #[arg(long, value_name = "N")]
+    weight: Option<u32>,
+    /// Added to the priority of each task: -255 to 255
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority_offset: Option<i16>,
+}
+
+impl ValueArgs {
+    /// As the daemon takes them.
+    pub(crate) fn into_settings(self) -> Result<WorkspaceSettings, Failure> {
+        let caller = queue::environment_for_tasks();
+        Ok(WorkspaceSettings {
+            folder: self.folder.as_deref().map(whole).transpose()?,
+            env: queue::added_environment(self.env, &caller)?,
+            worker: self.worker,
+            max_parallel: self.max_parallel,
+            rate: self.rate.map(|rate| rate.to_string()),
+            memory_bytes: self.memory,
+            budget_usd: self.budget,
+            weight: self.weight,
+            priority_offset: self.priority_offset,
+        })
+    }
+}
+
+/// The folder as programs in it see it, behind all links: that is where tasks are queued from.
+fn whole(folder: &Path) -> Result<String, Failure> {
+    let real = std::fs::canonicalize(folder)
+        .map_err(|error| Failure::file(format!("cannot use the folder {}", folder.display()), &error))?;
+    if !real.is_dir() {
+        return Err(Failure::usage(format!("{} is no folder", real.display())));
+    }
+    real.into_os_string()
+        .into_string()
+        .map_err(|folder| Failure::usage(format!("the name of the folder {folder:?} is not UTF-8")))
+}
+
+/// The name of a value on the wire, from that of its option.
+pub(crate) fn field(option: &str) -> String {
+    match option {
+        "memory" => "memory_bytes".to_owned(),
+        "budget" => "budget_usd".to_owned(),
+        variable if variable.starts_with("env.") => variable.to_owned(),
+        option => option.replace('-', "_"),
+    }
+}

@@ -1,0 +1,139 @@
+//! What types alone cannot say about a template: values, placeholders, and who waits for whom.
+
+use super::fill::{placeholders, GIVEN};
+use super::{Template, TemplateTask};
+use crate::config::Fault;
+use crate::protocol::{
+    check_id, check_settings, check_task, hint, parse_after, TaskQueue, WorkspaceSettings,
+};
+
+fn fault(key: impl Into<String>, message: impl std::fmt::Display, hint: impl Into<String>) -> Fault {
+    let key = key.into();
+    Fault {
+        message: format!("`{key}`: {message}"),
+        key,
+        hint: hint.into(),
+    }
+}
+
+/// The first thing that is wrong in one file; `whole` is the template with all that it extends.
+pub(super) fn check(part: &Template, whole: &Template) -> Result<(), Fault> {
+    check_values(part)?;
+    for name in part.variables.keys() {
+        let key = format!("variables.{name}");
+        if GIVEN.contains(&name.as_str()) {
+            let words = format!("`{{{name}}}` has a meaning already");
+            return Err(fault(key, words, "choose another name"));
+        }
+        let fits = name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if !fits {
+            return Err(fault(
+                key,
+                "no name for a variable",
+                "a-z, 0-9 and _, beginning with a letter",
+            ));
+        }
+    }
+    if let Some(folder) = &part.folder {
+        check_folder(folder)?;
+        check_text("folder", folder, whole, true)?;
+    }
+    for (name, value) in &part.env {
+        check_text(&format!("env.{name}"), value, whole, false)?;
+    }
+    for (index, task) in part.tasks.iter().enumerate() {
+        check_one(index, task, whole)?;
+    }
+    Ok(())
+}
+
+fn check_folder(folder: &str) -> Result<(), Fault> {
+    let hint = "begin it with / or ~/ or {home}/";
+    let begins = ["/", "~/", "{"].iter().any(|start| folder.starts_with(start));
+    if !begins || folder.split('/').any(|part| part == "..") {
+        return Err(fault("folder", format!("{folder:?} is not a whole path"), hint));
+    }
+    Ok(())
+}
+
+/// The checks of the message, under the names that the file has for the values.
+fn check_values(part: &Template) -> Result<(), Fault> {
+    let settings = WorkspaceSettings {
+        folder: None,
+        env: part.env.clone(),
+        worker: part.worker.clone(),
+        max_parallel: part.max_parallel,
+        rate: None,
+        memory_bytes: part.memory.map(|size| size.0),
+        budget_usd: part.budget_usd,
+        weight: part.weight,
+        priority_offset: part.priority_offset,
+    };
+    check_settings(&settings).map_err(|error| {
+        let key = error.message.split('`').nth(1).unwrap_or_default();
+        let key = if key == "memory_bytes" { "memory" } else { key };
+        Fault {
+            key: key.to_owned(),
+            message: error.message.replace("memory_bytes", "memory"),
+            hint: error.hint,
+        }
+    })
+}
+
+fn check_one(index: usize, task: &TemplateTask, whole: &Template) -> Result<(), Fault> {
+    let place = |field: &str| format!("tasks.{index}.{field}");
+    for (field, text) in ["command", "label"].into_iter().zip(task.texts()) {
+        check_text(&place(field), text, whole, false)?;
+    }
+    if let Some(name) = &task.name {
+        check_id(name).map_err(|error| fault(place("name"), error.message, error.hint))?;
+    }
+    // Those before it in the whole template, where it may have taken the place of another one.
+    let position = whole.tasks.iter().position(|other| other == task);
+    let earlier = &whole.tasks[..position.unwrap_or(0)];
+    let names: Vec<&str> = earlier.iter().filter_map(|other| other.name.as_deref()).collect();
+    for item in &task.after {
+        let (name, _) =
+            parse_after(item).map_err(|error| fault(place("after"), error.message, error.hint))?;
+        if !names.contains(&name.as_str()) {
+            let message = format!("no task before this one has the name '{name}'");
+            let hint = match hint(&name, &names).as_str() {
+                "" => "a task waits for tasks above it".to_owned(),
+                hint => hint.to_owned(),
+            };
+            return Err(fault(place("after"), message, hint));
+        }
+    }
+    let message = TaskQueue {
+        command: Some(task.command.clone()),
+        worker: task.worker.clone(),
+        label: task.label.clone(),
+        ..TaskQueue::default()
+    };
+    check_task(&message).map_err(|error| {
+        let field = error.message.split('`').nth(1).unwrap_or("command").to_owned();
+        fault(place(&field), error.message, error.hint)
+    })
+}
+
+/// Every placeholder must be known. A folder cannot be made from itself.
+fn check_text(key: &str, text: &str, whole: &Template, is_folder: bool) -> Result<(), Fault> {
+    let given = GIVEN
+        .iter()
+        .copied()
+        .filter(|name| !is_folder || *name != "folder");
+    let known: Vec<&str> = given.chain(whole.variables.keys().map(String::as_str)).collect();
+    match placeholders(text).find(|name| !known.contains(name)) {
+        Some(unknown) => {
+            let hint = format!(
+                "{}; declare it as [variables.{unknown}], or write {{{{ for a brace",
+                hint(unknown, &known)
+            );
+            Err(fault(key, format!("there is no `{{{unknown}}}`"), hint))
+        }
+        None => Ok(()),
+    }
+}

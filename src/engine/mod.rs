@@ -28,6 +28,7 @@ mod perform;
 mod place;
 mod published;
 mod questions;
+mod quotas;
 mod recover;
 mod reload;
 mod reports;

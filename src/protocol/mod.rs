@@ -16,7 +16,9 @@ mod task_view;
 pub(crate) mod wording;
 mod workspace;
 
-pub use admission::{AdmissionAnswer, GateState, LearnedView, MarksView, ReadingView, ReservationView};
+pub use admission::{
+    AdmissionAnswer, GateState, LearnedView, MarksView, QuotaView, ReadingView, ReservationView,
+};
 pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
     MetricsText, Reserved, StatusAnswer, Summary,

@@ -44,6 +44,7 @@ fn submitted(key: u64) -> Record {
             timeout_ms: None,
             stdin: None,
             claude: None,
+            parent: None,
             content: key,
         }),
     }

@@ -49,6 +49,7 @@ fn spec(key: u64) -> Spec {
         timeout_ms: std::num::NonZeroU64::new(60_000),
         stdin: Some("in".into()),
         claude: None,
+        parent: None,
         content: u64::MAX - key,
     }
 }

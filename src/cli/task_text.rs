@@ -201,6 +201,9 @@ pub(crate) fn task(task: &TaskView, now_ms: u64) -> String {
     optional_fact(&mut shown, "workspace", workspace);
     fact(&mut shown, "priority", &task.priority.to_string());
     fact(&mut shown, "cwd", &task.cwd);
+    if let Some(parent) = &task.parent {
+        fact(&mut shown, "queued by", &format!("task {parent}"));
+    }
     fact(&mut shown, "queued", &local_time(task.submitted_at_ms));
     let start = task.not_before_ms.map(local_time);
     optional_fact(&mut shown, "not before", start.as_deref());

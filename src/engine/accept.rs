@@ -8,6 +8,7 @@ use std::sync::Arc;
 use wezterm_parallel_scheduler::{Backoff, Dependency, Lane, Needs, Scheduler, Submission, TaskKey, Tick};
 
 use super::admission_rules::milli;
+use super::agents::Agent;
 use super::budget::own_limit;
 use super::costs::micros;
 use super::environments::Variables;
@@ -80,6 +81,8 @@ pub(super) struct Acceptor<'a> {
     pub(super) profiles: &'a Profiles,
     pub(super) scheduler: &'a Scheduler,
     pub(super) own_environment: &'a Variables,
+    /// The worker that queues it; `None` for the user.
+    pub(super) agent: Option<&'a Agent>,
     pub(super) checked: &'a mut Checked,
     pub(super) now: Tick,
 }
@@ -88,6 +91,7 @@ impl Acceptor<'_> {
     /// Judges a task. On an error nothing has changed.
     pub(super) fn accept(&mut self, mut task: TaskQueue) -> Result<Accepted, ErrorAnswer> {
         protocol::check_task(&task)?;
+        self.keep_at_home(&mut task);
         let content = content_hash(&task);
         if let Some(repeat) = self.repeat(&task.id, content)? {
             return Ok(Accepted::Repeat(repeat));
@@ -118,6 +122,7 @@ impl Acceptor<'_> {
             timeout_ms: task.timeout_ms.and_then(NonZeroU64::new),
             stdin: task.stdin.map(String::into_boxed_str),
             claude: task.claude.map(|options| resolved(options, &origin)),
+            parent: self.agent.and_then(|agent| NonZeroU64::new(agent.key.0)),
             content,
         });
         Ok(Accepted::New {
@@ -130,8 +135,16 @@ impl Acceptor<'_> {
     /// All that can be wrong with a task but its id. Changes nothing.
     pub(super) fn check_alone(&mut self, mut task: TaskQueue) -> Result<(), ErrorAnswer> {
         protocol::check_task(&task)?;
+        self.keep_at_home(&mut task);
         self.settle(&mut task)?;
         self.check(&task).map(drop)
+    }
+
+    /// What a worker queues without a word on the workspace belongs to its own.
+    fn keep_at_home(&self, task: &mut TaskQueue) {
+        if let Some(agent) = self.agent.filter(|_| task.workspace.is_none()) {
+            task.workspace = Some(agent.workspace().to_owned());
+        }
     }
 
     /// The same of a task that is in its workspace already.
@@ -139,6 +152,9 @@ impl Acceptor<'_> {
         let worker = self.worker(task)?;
         let after = dependencies(self.store, &task.after)?;
         let cwd = self.cwd(task)?;
+        if let Some(agent) = self.agent {
+            agent.may_queue_in(task.workspace.as_deref().unwrap_or_default())?;
+        }
         let variables = self.variables(task)?;
         self.check_program(task, &worker, &cwd, &variables)?;
         let origin = self.origin(task)?;

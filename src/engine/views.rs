@@ -46,6 +46,10 @@ impl Views<'_> {
             command: entry.spec.command.as_deref().map(str::to_owned),
             argv: entry.spec.argv.as_deref().map(<[String]>::to_vec),
             cwd: entry.spec.cwd.to_string(),
+            parent: entry
+                .spec
+                .parent
+                .map(|parent| self.store.id(TaskKey(parent.get()))),
             submitted_at_ms: submission.submitted_at.0,
             after: submission
                 .after

@@ -147,8 +147,13 @@ pub enum Found {
 
 /// The process that owns the attempt in this folder, if it runs and has said so.
 pub fn shim_of(folder: &Path) -> Option<i32> {
+    shim_process(folder).map(|(pid, _)| pid)
+}
+
+/// The same with its start, as the platform counts it: together they name one process for good.
+pub fn shim_process(folder: &Path) -> Option<(i32, u64)> {
     match folder::AttemptFolder::new(folder.to_owned()).look() {
-        Ok(folder::State::Alive(Some(record))) => Some(record.pid),
+        Ok(folder::State::Alive(Some(record))) => Some((record.pid, record.started)),
         _ => None,
     }
 }

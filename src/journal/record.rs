@@ -44,6 +44,9 @@ pub struct Spec {
     /// Its own options for a worker of kind `claude`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claude: Option<Box<ClaudeOptions>>,
+    /// The number of the task whose worker has queued it; `None` for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<NonZeroU64>,
     /// Hash of the client's message, to tell a repeat from a conflict.
     pub content: u64,
 }

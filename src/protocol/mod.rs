@@ -1,6 +1,7 @@
 //! The messages on the wire and their line codec; no sockets in here.
 
 mod admission;
+mod agents;
 mod answer;
 mod check;
 mod check_claude;
@@ -19,6 +20,7 @@ mod workspace;
 pub use admission::{
     AdmissionAnswer, GateState, LearnedView, MarksView, QuotaView, ReadingView, ReservationView,
 };
+pub use agents::{AgentRight, NoRight};
 pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
     MetricsText, Reserved, StatusAnswer, Summary,

@@ -33,6 +33,9 @@ pub struct TaskView {
     pub argv: Option<Vec<String>>,
     /// The working folder.
     pub cwd: String,
+    /// The task whose worker has queued it; absent if the user has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// When it was queued, in milliseconds since the Unix epoch.
     pub submitted_at_ms: u64,
     /// What it waits for, as `ID:condition`.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::AgentRight;
+
 /// What a workspace gives to its tasks. The journal keeps it in this shape, too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -36,11 +38,14 @@ pub struct WorkspaceSettings {
     /// Added to the priority of each task when it is queued, -255 to 255; the sum stays within 0 to 255.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What its workers may ask of the daemon besides what concerns their own tasks; absent for what the config says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_agents: Option<Vec<AgentRight>>,
 }
 
 impl WorkspaceSettings {
     /// Names of the values, as `unset` takes them.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "folder",
         "env",
         "worker",
@@ -50,6 +55,7 @@ impl WorkspaceSettings {
         "budget_usd",
         "weight",
         "priority_offset",
+        "allow_agents",
     ];
 
     /// Takes over what `above` says; variables are merged name by name.
@@ -69,6 +75,9 @@ impl WorkspaceSettings {
         self.budget_usd = above.budget_usd.or(self.budget_usd);
         self.weight = above.weight.or(self.weight);
         self.priority_offset = above.priority_offset.or(self.priority_offset);
+        if above.allow_agents.is_some() {
+            self.allow_agents = above.allow_agents;
+        }
     }
 
     /// Takes a value away: one of [`Self::NAMES`], or `env.NAME` for one variable. Whether there is such a value.
@@ -83,6 +92,7 @@ impl WorkspaceSettings {
             "budget_usd" => self.budget_usd = None,
             "weight" => self.weight = None,
             "priority_offset" => self.priority_offset = None,
+            "allow_agents" => self.allow_agents = None,
             variable => match variable.strip_prefix("env.") {
                 Some(variable) => drop(self.env.remove(variable)),
                 None => return false,
@@ -130,6 +140,9 @@ pub struct WorkspaceCreate {
     /// Added to the priority of each task when it is queued, -255 to 255.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What its workers may ask of the daemon besides what concerns their own tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_agents: Option<Vec<AgentRight>>,
 }
 
 impl WorkspaceCreate {
@@ -146,6 +159,7 @@ impl WorkspaceCreate {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            allow_agents: self.allow_agents.clone(),
         }
     }
 }
@@ -186,6 +200,9 @@ pub struct WorkspaceEdit {
     /// A new priority offset, for tasks not yet queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// New rights of its workers; none of them for an empty list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_agents: Option<Vec<AgentRight>>,
 }
 
 impl WorkspaceEdit {
@@ -202,6 +219,7 @@ impl WorkspaceEdit {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            allow_agents: self.allow_agents.clone(),
         }
     }
 }

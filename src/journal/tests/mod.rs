@@ -58,6 +58,7 @@ fn spec(key: u64) -> Spec {
         timeout_ms: None,
         stdin: None,
         claude: None,
+        parent: None,
         content: key,
     }
 }

@@ -47,7 +47,7 @@ fn spec(key: u64) -> Spec {
         env: EnvHash(u64::MAX),
         label: Some(Arc::from("nightly")),
         timeout_ms: std::num::NonZeroU64::new(60_000),
-        stdin: Some("in".into()),
+        extra: Extra::of(Some("in".into()), None),
         claude: None,
         content: u64::MAX - key,
     }

@@ -88,6 +88,8 @@ pub(crate) fn workspace(view: &WorkspaceView) -> String {
         "priority_offset",
         settings.priority_offset.map(|offset| format!("{offset:+}")),
     );
+    let worktree = |own| if own { "one for each task" } else { "none" };
+    line("worktree", settings.worktree.map(|own| worktree(own).to_owned()));
     for (name, value) in &settings.env {
         line("env", Some(format!("{name}={value}")));
     }
@@ -131,6 +133,7 @@ mod tests {
                 budget_usd: Some(5.0),
                 weight: Some(3),
                 priority_offset: Some(-20),
+                worktree: Some(true),
             },
             from_config: vec!["max_parallel".into()],
             waiting: 3,

@@ -38,6 +38,12 @@ pub(crate) struct ValueArgs {
     /// Added to the priority of each task: -255 to 255
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority_offset: Option<i16>,
+    /// Run its tasks in git worktrees of their own
+    #[arg(long, overrides_with = "no_worktree")]
+    worktree: bool,
+    /// Do not
+    #[arg(long, overrides_with = "worktree")]
+    no_worktree: bool,
 }
 
 impl ValueArgs {
@@ -54,6 +60,7 @@ impl ValueArgs {
             budget_usd: self.budget,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            worktree: value::wanted(self.worktree, self.no_worktree),
         })
     }
 }

@@ -41,6 +41,7 @@ mod views;
 mod watchers;
 mod workspace_requests;
 mod workspaces;
+mod worktrees;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -117,6 +118,7 @@ pub struct Engine {
     watchers: Watchers,
     status_file: StatusFile,
     upkeep: Upkeep,
+    gardener: worktrees::Gardener,
     tasks_folder: PathBuf,
     templates: Templates,
     environment: Variables,
@@ -199,6 +201,7 @@ impl Engine {
             tally: Tally::new(metrics, &config),
             clock: Clock::start(newest),
             upkeep: Upkeep::new(&config, tasks_folder.clone()),
+            gardener: worktrees::Gardener::default(),
             status_file: StatusFile::new(status_file),
             watchers: Watchers::default(),
             listener,

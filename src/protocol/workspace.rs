@@ -36,11 +36,14 @@ pub struct WorkspaceSettings {
     /// Added to the priority of each task when it is queued, -255 to 255; the sum stays within 0 to 255.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// Its tasks run in git worktrees of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceSettings {
     /// Names of the values, as `unset` takes them.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "folder",
         "env",
         "worker",
@@ -50,6 +53,7 @@ impl WorkspaceSettings {
         "budget_usd",
         "weight",
         "priority_offset",
+        "worktree",
     ];
 
     /// Takes over what `above` says; variables are merged name by name.
@@ -69,6 +73,7 @@ impl WorkspaceSettings {
         self.budget_usd = above.budget_usd.or(self.budget_usd);
         self.weight = above.weight.or(self.weight);
         self.priority_offset = above.priority_offset.or(self.priority_offset);
+        self.worktree = above.worktree.or(self.worktree);
     }
 
     /// Takes a value away: one of [`Self::NAMES`], or `env.NAME` for one variable. Whether there is such a value.
@@ -83,6 +88,7 @@ impl WorkspaceSettings {
             "budget_usd" => self.budget_usd = None,
             "weight" => self.weight = None,
             "priority_offset" => self.priority_offset = None,
+            "worktree" => self.worktree = None,
             variable => match variable.strip_prefix("env.") {
                 Some(variable) => drop(self.env.remove(variable)),
                 None => return false,
@@ -130,6 +136,9 @@ pub struct WorkspaceCreate {
     /// Added to the priority of each task when it is queued, -255 to 255.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// Its tasks run in git worktrees of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceCreate {
@@ -146,6 +155,7 @@ impl WorkspaceCreate {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            worktree: self.worktree,
         }
     }
 }
@@ -186,6 +196,9 @@ pub struct WorkspaceEdit {
     /// A new priority offset, for tasks not yet queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// Whether its tasks, those not yet queued, run in git worktrees of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceEdit {
@@ -202,6 +215,7 @@ impl WorkspaceEdit {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            worktree: self.worktree,
         }
     }
 }

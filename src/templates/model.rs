@@ -40,6 +40,9 @@ pub struct Template {
     /// Added to the priority of each task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// Tasks run in git worktrees of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
     /// Variables for the workspace's tasks; their values may hold placeholders.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -78,6 +81,9 @@ pub struct TemplateTask {
     /// Its label; may hold placeholders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// It runs in a git worktree of its own, or does not, whatever the template says for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
     /// Its priority, to which the workspace's offset is added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
@@ -101,6 +107,7 @@ impl Template {
             budget_usd,
             weight,
             priority_offset,
+            worktree,
             env,
             variables,
             tasks,
@@ -117,6 +124,7 @@ impl Template {
         self.budget_usd = budget_usd.or(self.budget_usd);
         self.weight = weight.or(self.weight);
         self.priority_offset = priority_offset.or(self.priority_offset);
+        self.worktree = worktree.or(self.worktree);
         self.env.extend(env);
         self.variables.extend(variables);
         for task in tasks {

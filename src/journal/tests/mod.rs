@@ -56,7 +56,7 @@ fn spec(key: u64) -> Spec {
         env: EnvHash(7),
         label: None,
         timeout_ms: None,
-        stdin: None,
+        extra: None,
         claude: None,
         content: key,
     }

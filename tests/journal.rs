@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wezterm_parallel::executor::{Exit, StopCause};
-use wezterm_parallel::journal::{AttemptImage, EnvHash, Journal, Lsn, Options, Record, Spec, TaskImage};
+use wezterm_parallel::journal::{
+    AttemptImage, EnvHash, Extra, Journal, Lsn, Options, Record, Spec, TaskImage,
+};
 use wezterm_parallel_scheduler::{
     Backoff, Change, Condition, Dependency, Edit, Lane, Needs, Reason, Relief, Requeue, State, Submission,
     Task, TaskKey, Tick,

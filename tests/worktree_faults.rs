@@ -203,7 +203,7 @@ fn an_old_git_is_named() {
         .expect("it starts");
     assert_eq!(
         reason(&home, "1"),
-        "git 2.7.4 is too old: a worktree needs 2.17 or newer"
+        "git 2.7.4 is too old: a worktree needs 2.31 or newer"
     );
     // The next attempt, with a git that can, begins as if nothing had been.
     let id = repo.task("git commit -q --allow-empty -m x");

@@ -123,6 +123,7 @@ pub(crate) fn fill_in(task: &mut TaskView) {
     if let Some(worktree) = &mut task.worktree {
         worktree.path = Some(record.path.display().to_string());
         worktree.branch = Some(record.branch);
+        worktree.folder = record.folder.map(|folder| folder.display().to_string());
     }
 }
 

@@ -118,7 +118,6 @@ pub struct Engine {
     watchers: Watchers,
     status_file: StatusFile,
     upkeep: Upkeep,
-    gardener: worktrees::Gardener,
     tasks_folder: PathBuf,
     templates: Templates,
     environment: Variables,
@@ -201,7 +200,6 @@ impl Engine {
             tally: Tally::new(metrics, &config),
             clock: Clock::start(newest),
             upkeep: Upkeep::new(&config, tasks_folder.clone()),
-            gardener: worktrees::Gardener::default(),
             status_file: StatusFile::new(status_file),
             watchers: Watchers::default(),
             listener,
@@ -413,3 +411,5 @@ mod metrics_tests;
 mod tests;
 #[cfg(test)]
 mod workspace_tests;
+#[cfg(test)]
+mod worktree_tests;

@@ -169,7 +169,7 @@ impl Engine {
         }
         if let Some(last) = entry.attempts.last() {
             let folder = attempt_folder(&self.tasks_folder, &self.store.id(key), last.attempt);
-            self.gardener.look_at(folder);
+            self.upkeep.gardener.look_at(folder);
         }
     }
 }

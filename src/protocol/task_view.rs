@@ -81,6 +81,9 @@ pub struct WorktreeView {
     /// Where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The folder in it that the worker works in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// Its branch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,

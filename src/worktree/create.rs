@@ -190,8 +190,8 @@ fn check_forgettable(record: &Record, entry: &Entry) -> Result<(), WorktreeError
     let Some(head) = entry.head.as_deref() else {
         return Ok(());
     };
-    let is_branchs = entry.branch.as_deref() == Some(&format!("refs/heads/{}", record.branch));
-    if !is_branchs && unmerged(record, &[head], true)? > 0 {
+    let is_of_branch = entry.branch.as_deref() == Some(&format!("refs/heads/{}", record.branch));
+    if !is_of_branch && unmerged(record, &[head], true)? > 0 {
         return Err(WorktreeError::refused(
             format!(
                 "the folder of the worktree is gone, and commit {head} is on no branch: {}",

@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 use super::create::{enter, Entered};
 use super::error::WorktreeError;
 use super::git::make_homeless;
-use super::record::{leave_pointer, Order};
+use super::record::{leave_pointer, Order, Record};
 
 /// The first argument that makes this program the entrance; then come the order as JSON, and the worker's argv.
 pub const ENTRANCE_ARGUMENT: &str = "__worktree";
@@ -84,7 +84,11 @@ fn go_in(entered: &Entered) -> Result<(), WorktreeError> {
         let _ = writeln!(std::io::stderr(), "warning: {note}");
     }
     if let Some(attempt) = std::env::var_os(FOLDER) {
-        leave_pointer(Path::new(&attempt), &entered.record)?;
+        let record = Record {
+            folder: Some(entered.folder.clone()),
+            ..entered.record.clone()
+        };
+        leave_pointer(Path::new(&attempt), &record)?;
     }
     let go = || {
         std::env::set_current_dir(&entered.folder)?;

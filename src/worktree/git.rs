@@ -28,8 +28,8 @@ const LOCAL: [&str; 17] = [
     "GIT_QUARANTINE_PATH",
 ];
 
-/// The oldest version that makes and removes worktrees as it is needed here.
-const OLDEST: (u32, u32) = (2, 17);
+/// The oldest version that tells of worktrees what must be known here: which are locked, and so which are half made.
+pub(super) const OLDEST: (u32, u32) = (2, 31);
 
 /// Takes the variables that lead git to another repository out of what a command gets.
 pub(super) fn make_homeless(command: &mut Command) {
@@ -177,7 +177,7 @@ pub(super) fn needs(oldest: (u32, u32), what: &'static str) -> Result<(), Worktr
         // A version that cannot be read is no reason to refuse.
         Some(version) if version < oldest => Err(WorktreeError::OldGit {
             found,
-            needed: if oldest == OLDEST { "2.17" } else { "2.38" },
+            needed: if oldest == OLDEST { "2.31" } else { "2.38" },
             what,
         }),
         _ => Ok(()),

@@ -62,6 +62,9 @@ pub struct Record {
     pub base: String,
     /// How far it has come.
     pub stage: Stage,
+    /// In the copy that an attempt leaves: the folder below it in which the worker works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
 }
 
 impl Record {
@@ -76,6 +79,7 @@ impl Record {
             branch: String::new(),
             base: String::new(),
             stage: Stage::Creating,
+            folder: None,
         }
     }
 
@@ -158,6 +162,7 @@ mod tests {
             branch: "wezterm-parallel/1".into(),
             base: "abc".into(),
             stage: Stage::Ready,
+            folder: None,
         };
         write(&path, &record).unwrap();
         assert_eq!(read(&path).unwrap().as_ref(), Some(&record));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::WorktreeError;
-use super::git::{said, Git};
+use super::git::{needs, said, Git, OLDEST};
 
 /// A repository, seen from one of its working folders.
 #[derive(Clone, Debug)]
@@ -21,6 +21,7 @@ impl Repository {
     pub(super) fn find(folder: &Path) -> Result<Self, WorktreeError> {
         let question = [
             "rev-parse",
+            "--path-format=absolute",
             "--is-inside-work-tree",
             "--git-common-dir",
             "--show-prefix",
@@ -29,6 +30,11 @@ impl Repository {
         let output = Git::at(folder).output(&question)?;
         let text = String::from_utf8_lossy(&output.stdout);
         let mut lines = text.split('\n');
+        if text.starts_with("--path-format") {
+            // An old git gives back what it does not know.
+            needs(OLDEST, "a worktree")?;
+            lines.next();
+        }
         match lines.next() {
             Some("true") if output.status.success() => {}
             Some("false") => return Err(WorktreeError::Bare(folder.to_owned())),
@@ -41,12 +47,10 @@ impl Repository {
         }
         let mut next = || lines.next().unwrap_or_default();
         let (common_dir, prefix, top) = (next(), next(), next());
-        // An older git tells it from where it stands.
-        let common_dir = folder.join(common_dir);
         let real =
             |path: &Path| std::fs::canonicalize(path).map_err(|error| WorktreeError::file(path, error));
         Ok(Self {
-            common_dir: real(&common_dir)?,
+            common_dir: real(Path::new(common_dir))?,
             top: real(Path::new(top))?,
             prefix: PathBuf::from(prefix.trim_end_matches('/')),
         })

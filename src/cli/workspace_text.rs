@@ -100,6 +100,8 @@ pub(crate) fn workspace(view: &WorkspaceView) -> String {
         settings.priority_offset.map(|offset| format!("{offset:+}")),
     );
     line("allow_agents", settings.allow_agents.as_deref().map(rights));
+    let worktree = |own| if own { "one for each task" } else { "none" };
+    line("worktree", settings.worktree.map(|own| worktree(own).to_owned()));
     for (name, value) in &settings.env {
         line("env", Some(format!("{name}={value}")));
     }
@@ -144,6 +146,7 @@ mod tests {
                 budget_usd: Some(5.0),
                 weight: Some(3),
                 priority_offset: Some(-20),
+                worktree: Some(true),
             },
             from_config: vec!["max_parallel".into()],
             waiting: 3,

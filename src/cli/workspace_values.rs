@@ -41,6 +41,12 @@ pub(crate) struct ValueArgs {
     /// What its workers may ask for besides what concerns their own tasks: workspaces, tasks, daemon; or none
     #[arg(long, value_name = "RIGHT", value_delimiter = ',', value_parser = agent_right)]
     allow_agents: Vec<Option<AgentRight>>,
+    /// Run its tasks in git worktrees of their own
+    #[arg(long, overrides_with = "no_worktree")]
+    worktree: bool,
+    /// Do not
+    #[arg(long, overrides_with = "worktree")]
+    no_worktree: bool,
 }
 
 /// `none` stands for no right, in place of those that the config gives.
@@ -70,6 +76,7 @@ impl ValueArgs {
             priority_offset: self.priority_offset,
             allow_agents: (!self.allow_agents.is_empty())
                 .then(|| self.allow_agents.into_iter().flatten().collect()),
+            worktree: value::wanted(self.worktree, self.no_worktree),
         })
     }
 }

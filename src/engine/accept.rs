@@ -17,7 +17,7 @@ use super::hash::StableHash;
 use super::sessions::{resolved, Origin};
 use super::store::{IdUse, Store};
 use crate::config::Config;
-use crate::journal::{EnvHash, Record, Spec};
+use crate::journal::{EnvHash, Extra, Record, Spec, WorktreeSpec};
 use crate::protocol::{self, ErrorAnswer, TaskQueue};
 use crate::worker::{Job, JobError, Profiles};
 
@@ -45,6 +45,8 @@ pub(super) enum Accepted {
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     pub(super) folders: HashSet<String>,
+    /// Folders of which worktrees can be made.
+    pub(super) repositories: HashSet<String>,
     /// Hashes of worker, folder, PATH and program.
     programs: HashSet<u64>,
 }
@@ -72,6 +74,7 @@ pub(super) struct Checks {
     after: Vec<Dependency>,
     cwd: Arc<str>,
     variables: Environment,
+    worktree: Option<WorktreeSpec>,
 }
 
 /// Everything that judging a task needs.
@@ -104,6 +107,7 @@ impl Acceptor<'_> {
             mut after,
             cwd,
             variables,
+            worktree,
         } = self.check(&task)?;
         after.extend(origin.after);
         // Nothing below can fail: what it adds to the store is journaled for certain.
@@ -120,7 +124,7 @@ impl Acceptor<'_> {
             env,
             label: task.label.map(|label| self.store.intern(&label)),
             timeout_ms: task.timeout_ms.and_then(NonZeroU64::new),
-            stdin: task.stdin.map(String::into_boxed_str),
+            extra: Extra::of(task.stdin, worktree),
             claude: task.claude.map(|options| resolved(options, &origin)),
             parent: self.agent.and_then(|agent| NonZeroU64::new(agent.key.0)),
             content,
@@ -157,6 +161,8 @@ impl Acceptor<'_> {
         }
         let variables = self.variables(task)?;
         self.check_program(task, &worker, &cwd, &variables)?;
+        let path = variables.variables().get("PATH").map(String::as_str);
+        let worktree = self.worktree(task, &cwd, path)?;
         let origin = self.origin(task)?;
         let options = self.profiles.claude_options(&worker, task.claude.as_deref());
         let cost = options.and_then(|options| own_limit(&options, &self.config.budget));
@@ -167,6 +173,7 @@ impl Acceptor<'_> {
             after,
             cwd,
             variables,
+            worktree,
         })
     }
 

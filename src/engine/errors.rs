@@ -73,6 +73,24 @@ pub(super) fn said_already(id: &str) -> ErrorAnswer {
     )
 }
 
+pub(super) fn no_repository(cwd: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::InvalidValue,
+        format!("'{cwd}' is in no git repository, so there can be no worktree of it"),
+        "queue it from a folder of a repository, or without a worktree: `--no-worktree`",
+    )
+}
+
+pub(super) fn no_other_worktree(id: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::InvalidValue,
+        format!(
+            "a task that continues the session of task '{id}' works where that one did, in no other worktree"
+        ),
+        "leave `worktree` and `worktree_base` out",
+    )
+}
+
 pub(super) fn missing_cwd(cwd: &str) -> ErrorAnswer {
     error(
         ErrorCode::MissingCwd,

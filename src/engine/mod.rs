@@ -43,6 +43,7 @@ mod views;
 mod watchers;
 mod workspace_requests;
 mod workspaces;
+mod worktrees;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -343,3 +344,5 @@ mod metrics_tests;
 mod tests;
 #[cfg(test)]
 mod workspace_tests;
+#[cfg(test)]
+mod worktree_tests;

@@ -8,7 +8,7 @@ use wezterm_parallel_scheduler::{Condition, GateReport, Reason, Scheduler, State
 
 use super::questions::Questions;
 use super::store::{Entry, Store};
-use super::Engine;
+use super::{worktrees, Engine};
 use crate::journal::AttemptImage;
 use crate::protocol::{AttemptView, ExplanationView, Filter, GateView, Summary, TaskView};
 use crate::worker::attempt_folder;
@@ -63,6 +63,7 @@ impl Views<'_> {
             slot: task.slot,
             stopping: task.stopping,
             claude: entry.spec.claude.clone(),
+            worktree: entry.spec.worktree().map(worktrees::view),
             questions: Engine::questions_of(self.questions, submission.key),
             attempts,
             id,

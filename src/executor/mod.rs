@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::TaskKey;
 
+use crate::worktree::Order;
+
 pub use fake::{FakeExecutor, FakeHandle};
 pub use folder::dropped_range;
 pub use launcher::{launcher_main, LAUNCHER_ARGUMENT};
@@ -47,6 +49,9 @@ pub struct Launch {
     pub argv: Vec<String>,
     /// The working folder.
     pub cwd: PathBuf,
+    /// A git worktree that is made first, or found, and that the command runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<Order>,
     /// The whole environment.
     pub env: BTreeMap<String, String>,
     /// What the command reads on its standard input; `None` for `/dev/null`.

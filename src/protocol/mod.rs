@@ -40,7 +40,7 @@ pub use message::{
 };
 pub use schema::schema;
 pub use suggest::{hint, nearest};
-pub use task_view::{AttemptView, TaskView};
+pub use task_view::{AttemptView, TaskView, WorktreeView};
 pub use workspace::{
     OneWorkspace, WorkspaceCreate, WorkspaceEdit, WorkspaceRemove, WorkspaceRemoved, WorkspaceSettings,
     WorkspaceView, WorkspacesAnswer,

@@ -469,6 +469,8 @@ fn any_task() -> impl Strategy<Value = TaskQueue> {
             default_workspace: None,
             env_ref: None,
             claude: None,
+            worktree: retries.map(|retries| retries > 0),
+            worktree_base: None,
         }
     })
 }

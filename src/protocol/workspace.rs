@@ -41,11 +41,14 @@ pub struct WorkspaceSettings {
     /// What its workers may ask of the daemon besides what concerns their own tasks; absent for what the config says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_agents: Option<Vec<AgentRight>>,
+    /// Its tasks run in git worktrees of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceSettings {
     /// Names of the values, as `unset` takes them.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 11] = [
         "folder",
         "env",
         "worker",
@@ -56,6 +59,7 @@ impl WorkspaceSettings {
         "weight",
         "priority_offset",
         "allow_agents",
+        "worktree",
     ];
 
     /// Takes over what `above` says; variables are merged name by name.
@@ -78,6 +82,7 @@ impl WorkspaceSettings {
         if above.allow_agents.is_some() {
             self.allow_agents = above.allow_agents;
         }
+        self.worktree = above.worktree.or(self.worktree);
     }
 
     /// Takes a value away: one of [`Self::NAMES`], or `env.NAME` for one variable. Whether there is such a value.
@@ -93,6 +98,7 @@ impl WorkspaceSettings {
             "weight" => self.weight = None,
             "priority_offset" => self.priority_offset = None,
             "allow_agents" => self.allow_agents = None,
+            "worktree" => self.worktree = None,
             variable => match variable.strip_prefix("env.") {
                 Some(variable) => drop(self.env.remove(variable)),
                 None => return false,
@@ -143,6 +149,9 @@ pub struct WorkspaceCreate {
     /// What its workers may ask of the daemon besides what concerns their own tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_agents: Option<Vec<AgentRight>>,
+    /// Its tasks run in git worktrees of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceCreate {
@@ -160,6 +169,7 @@ impl WorkspaceCreate {
             weight: self.weight,
             priority_offset: self.priority_offset,
             allow_agents: self.allow_agents.clone(),
+            worktree: self.worktree,
         }
     }
 }
@@ -203,6 +213,9 @@ pub struct WorkspaceEdit {
     /// New rights of its workers; none of them for an empty list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_agents: Option<Vec<AgentRight>>,
+    /// Whether its tasks, those not yet queued, run in git worktrees of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceEdit {
@@ -220,6 +233,7 @@ impl WorkspaceEdit {
             weight: self.weight,
             priority_offset: self.priority_offset,
             allow_agents: self.allow_agents.clone(),
+            worktree: self.worktree,
         }
     }
 }

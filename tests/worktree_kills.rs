@@ -408,3 +408,56 @@ fn a_daemon_that_is_killed_takes_no_worktree_with_it() {
         "{output}"
     );
 }
+
+#[test]
+fn many_at_once_do_not_get_into_each_others_way() {
+    let home = Home::new();
+    let repo = Repo::new(&home);
+    let begun: Vec<_> = (1..=16)
+        .map(|n: u32| {
+            let mut command = entrance(&repo, &n.to_string(), WORK);
+            let piped = command
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped());
+            piped.spawn().expect("it starts")
+        })
+        .collect();
+    for (n, child) in (1..).zip(begun) {
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", shown(&output));
+        assert_eq!(
+            repo.git(["log", "-1", "--format=%s", &format!("wezterm-parallel/{n}")]),
+            "work"
+        );
+    }
+}
+
+#[test]
+fn two_workers_share_one_and_neither_takes_it_from_the_other() {
+    let home = Home::new();
+    let _daemon = home.daemon();
+    let repo = Repo::new(&home);
+    let waiting = "touch $0; while [ -e $0 ]; do sleep 0.01; done";
+    let mut children = Vec::new();
+    for name in ["one.log", "two.log"] {
+        let mut command = entrance(&repo, "1", &waiting.replace("$0", name));
+        children.push((command.spawn().expect("it starts"), name));
+        let path = || {
+            repo.place()
+                .map(|place| place.join("1").join(name))
+                .filter(|path| path.exists())
+        };
+        support::wait_for("the worker", path);
+    }
+    for (mut child, name) in children {
+        let output = shown(&clean(&repo, 1).output().expect("it starts"));
+        assert!(
+            output.contains("kept the worktree of task 1: in use\n"),
+            "{output}"
+        );
+        std::fs::remove_file(repo.worktree("1").join(name)).expect("it was there");
+        assert!(child.wait().expect("it ends").success());
+    }
+    let output = shown(&clean(&repo, 1).output().expect("it starts"));
+    assert!(output.contains("removed the worktree of task 1\n"), "{output}");
+}

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::text::{self, Cell, Table};
 use crate::protocol::TaskView;
-use crate::worktree::{self, Cleaned, Look, Record, Standing, WorktreeError};
+use crate::worktree::{self, Cleaned, Hold, Look, Record, Standing, WorktreeError};
 
 /// A worktree, and how it stands if that could be told.
 pub(crate) type Looked = (Record, Result<Look, WorktreeError>);
@@ -105,7 +105,14 @@ pub(crate) fn cleaned(record: &Record, cleaned: &Cleaned) -> String {
                 .iter()
                 .map(|hold| text::visible(&hold.to_string()))
                 .collect();
-            format!("kept the worktree of task {task}: {}", reasons.join(", "))
+            // Nothing but what the worker itself has replaced: whoever knows that can let it go.
+            let next = match holds.as_slice() {
+                [Hold::Rewritten(_)] => {
+                    format!(" (wezterm-parallel worktree clean --rewritten {task} lets go of them)")
+                }
+                _ => String::new(),
+            };
+            format!("kept the worktree of task {task}: {}{next}", reasons.join(", "))
         }
     }
 }
@@ -188,7 +195,6 @@ pub(crate) fn left_behind(task: &TaskView) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worktree::Hold;
 
     fn record() -> Record {
         let text = r#"{"version":1,"task":"12","queued_at_ms":1,"repository":"/r/.git","source":"/r","path":"/w/12",
@@ -212,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_table_says_what_is_in_them() {
-        insta::assert_snapshot!(table(&[(record(), Ok(look()))], None), @r"
+        let shown = table(&[(record(), Ok(look()))], None);
+        insta::assert_snapshot!(anstream::adapter::strip_str(&shown), @r"
         TASK  STATE                  HOLDS                          CHANGES         BRANCH               PATH
         12    dirty, rebase, in use  2 commits, 1 uncommitted file  3 files +10 −4  wezterm-parallel/12  /w/12
         ");

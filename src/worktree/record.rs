@@ -148,6 +148,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn records_of_the_first_version_are_read() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/worktree-v1/12.json");
+        let record = read(&path).unwrap().unwrap();
+        assert_eq!((record.slug(), record.stage), ("12", Stage::Removing));
+        assert!(record.is_of("12", 1_795_939_017_016) && record.folder.is_none());
+    }
+
+    #[test]
     fn records_are_checked_when_they_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.json");

@@ -80,6 +80,7 @@ fn launch(home: &Path, key: u64) -> Launch {
         stdin: None,
         stdin_open: false,
         worktree: None,
+        secrets: Vec::new(),
         separate_stderr: false,
         timeout_ms: None,
         stop: StopPlan {

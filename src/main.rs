@@ -1,8 +1,8 @@
-//! The program: the launcher, the entrance to a worktree, or the command line: parse, run, exit code.
+//! The program: the launcher, the entrance of a worker, or the command line: parse, run, exit code.
 
 use std::process::ExitCode;
 
-use wezterm_parallel::{cli, executor, worktree};
+use wezterm_parallel::{cli, entrance, executor};
 
 fn main() -> ExitCode {
     // The launcher forks: it must come before anything that could start a thread.
@@ -14,9 +14,9 @@ fn main() -> ExitCode {
     }
     if std::env::args_os()
         .nth(1)
-        .is_some_and(|argument| argument == worktree::ENTRANCE_ARGUMENT)
+        .is_some_and(|argument| argument == entrance::ENTRANCE_ARGUMENT)
     {
-        return worktree::entrance_main();
+        return entrance::entrance_main();
     }
     cli::run()
 }

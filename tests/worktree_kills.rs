@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use support::{shown, Home, PROGRAM};
-use wezterm_parallel::worktree::{Order, ENTRANCE_ARGUMENT};
+use wezterm_parallel::entrance::{Orders, ENTRANCE_ARGUMENT};
+use wezterm_parallel::worktree::Order;
 use worktree_support::{real_git, Repo};
 
 /// More commands than any step has.
@@ -59,10 +60,14 @@ fn entrance(repo: &Repo<'_>, task: &str, worker: &str) -> Command {
         folder: repo.path.clone(),
         base: None,
     };
-    let order = serde_json::to_string(&order).expect("JSON");
+    let orders = Orders {
+        worktree: Some(order),
+        ..Orders::default()
+    };
+    let orders = serde_json::to_string(&orders).expect("JSON");
     let mut command = repo
         .home
-        .command_of(PROGRAM, [ENTRANCE_ARGUMENT, &order, "sh", "-c", worker]);
+        .command_of(PROGRAM, [ENTRANCE_ARGUMENT, &orders, "sh", "-c", worker]);
     // It may kill its whole group.
     command.current_dir(&repo.path).process_group(0);
     command

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::admission::{Admission, StartRate};
 use super::metrics::MetricsConfig;
+use super::task_environment::{EnvironmentConfig, SecretsConfig};
 use super::units::{duration, size};
 use super::worker::{WorkerConfig, WorkerKind};
 use super::ByteSize;
@@ -44,6 +45,10 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// What workers may ask of the daemon.
     pub agents: AgentsConfig,
+    /// What tasks get of their callers' environments.
+    pub environment: EnvironmentConfig,
+    /// Where secrets come from.
+    pub secrets: SecretsConfig,
     /// Usage limits of Claude accounts.
     pub quota: Quota,
     /// What Claude workers may cost.
@@ -209,6 +214,8 @@ impl Default for Config {
             journal: JournalConfig::default(),
             metrics: MetricsConfig::default(),
             agents: AgentsConfig::default(),
+            environment: EnvironmentConfig::default(),
+            secrets: SecretsConfig::default(),
             quota: Quota::default(),
             budget: BudgetConfig::default(),
             workers: workers

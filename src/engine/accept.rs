@@ -19,6 +19,7 @@ use super::store::{IdUse, Store};
 use crate::config::Config;
 use crate::journal::{EnvHash, Extra, Record, Spec, WorktreeSpec};
 use crate::protocol::{self, ErrorAnswer, TaskQueue};
+use crate::secrets;
 use crate::worker::{Job, JobError, Profiles};
 
 /// Retries wait this long at first, doubled each time, unless the profile says otherwise.
@@ -160,6 +161,7 @@ impl Acceptor<'_> {
             agent.may_queue_in(task.workspace.as_deref().unwrap_or_default())?;
         }
         let variables = self.variables(task)?;
+        self.check_secrets(&variables)?;
         self.check_program(task, &worker, &cwd, &variables)?;
         let path = variables.variables().get("PATH").map(String::as_str);
         let worktree = self.worktree(task, &cwd, path)?;
@@ -233,8 +235,8 @@ impl Acceptor<'_> {
     fn variables(&self, task: &TaskQueue) -> Result<Environment, ErrorAnswer> {
         let base = match (&task.env_ref, &task.env) {
             (Some(reference), _) => self.stored(reference)?,
-            (None, Some(env)) => Environment::New(env.clone()),
-            (None, None) => Environment::New(self.own_environment.clone()),
+            (None, Some(env)) => Environment::New(self.captured(env)),
+            (None, None) => Environment::New(self.captured(self.own_environment)),
         };
         if task.env_add.is_empty() {
             return Ok(base);
@@ -248,10 +250,32 @@ impl Acceptor<'_> {
         Ok(Environment::New(variables))
     }
 
+    /// What is kept of an environment.
+    fn captured(&self, variables: &Variables) -> Variables {
+        let kept = variables
+            .iter()
+            .filter(|(name, _)| self.config.environment.captures(name));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     fn stored(&self, reference: &str) -> Result<Environment, ErrorAnswer> {
         let hash = u64::from_str_radix(reference, 16).ok().map(EnvHash);
         let known = hash.and_then(|hash| Some(Environment::Stored(hash, self.store.environments.get(hash)?)));
         known.ok_or_else(|| errors::unknown_environment(reference))
+    }
+
+    /// References that could never be resolved are refused while somebody is there to mend them.
+    fn check_secrets(&self, environment: &Environment) -> Result<(), ErrorAnswer> {
+        for (variable, value) in environment.variables() {
+            let Some(name) = secrets::reference(value) else {
+                continue;
+            };
+            if self.config.secrets.command.is_empty() {
+                return Err(errors::no_secrets(variable, value));
+            }
+            secrets::check_name(name).map_err(|why| errors::bad_secret(variable, value, why))?;
+        }
+        Ok(())
     }
 
     /// The environment's hash, and its record if it is new.

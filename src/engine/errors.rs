@@ -73,6 +73,22 @@ pub(super) fn said_already(id: &str) -> ErrorAnswer {
     )
 }
 
+pub(super) fn no_secrets(variable: &str, value: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::InvalidValue,
+        format!("the variable {variable} is `{value}`, and no command tells secrets"),
+        "name one in the config: `[secrets] command = [\"pass\", \"show\"]`",
+    )
+}
+
+pub(super) fn bad_secret(variable: &str, value: &str, why: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::InvalidValue,
+        format!("the variable {variable} is `{value}`, which {why}"),
+        "write `secret:NAME`, with the NAME that your command for secrets takes",
+    )
+}
+
 pub(super) fn no_repository(cwd: &str) -> ErrorAnswer {
     error(
         ErrorCode::InvalidValue,

@@ -214,6 +214,8 @@ impl Engine {
     }
 
     fn store_environment(&mut self, variables: super::environments::Variables, batch: &mut Batch) -> Answer {
+        let mut variables = variables;
+        variables.retain(|name, _| self.config.environment.captures(name));
         let (hash, new) = self.store.environments.add(variables.clone());
         if new {
             batch.records.push(Record::Environment { hash, variables });

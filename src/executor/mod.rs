@@ -52,6 +52,9 @@ pub struct Launch {
     /// A git worktree that is made first, or found, and that the command runs in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<Order>,
+    /// The command that tells secrets, if the environment refers to any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// The whole environment.
     pub env: BTreeMap<String, String>,
     /// What the command reads on its standard input; `None` for `/dev/null`.
@@ -68,6 +71,13 @@ pub struct Launch {
     pub stop: StopPlan,
     /// Output kept at most, in bytes: half of it head, half tail.
     pub output_cap_bytes: u64,
+}
+
+impl Launch {
+    /// Whether something must be brought about before the command is started.
+    pub(crate) fn needs_entrance(&self) -> bool {
+        self.worktree.is_some() || !self.secrets.is_empty()
+    }
 }
 
 /// How a tree is stopped: the first signal, after the grace time perhaps a second one, and after the

@@ -23,7 +23,7 @@ mod slug;
 
 pub use clean::{clean, clean_after_success, Cleaned};
 pub use diff::diff;
-pub use enter::{entrance_main, refusal_of, ENTRANCE_ARGUMENT};
+pub use enter::move_in;
 pub use error::WorktreeError;
 pub use holds::Hold;
 pub use look::{look, Look, Standing};

@@ -226,6 +226,7 @@ pub(crate) fn command(argv: &[&str]) -> Launch {
         stdin: None,
         stdin_open: false,
         worktree: None,
+        secrets: Vec::new(),
         separate_stderr: false,
         timeout_ms: None,
         stop: plan(libc::SIGTERM, 60_000),

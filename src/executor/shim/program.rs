@@ -25,6 +25,7 @@ pub(super) fn find(launch: &Launch) -> Result<PathBuf, String> {
     let name = name.ok_or("the command is empty")?;
     let candidates = candidates(name, launch);
     match candidates.iter().find(|path| is_program(path)) {
+        Some(_) if launch.needs_entrance() => entrance(),
         Some(path) => Ok(path.clone()),
         None => Err(explain_missing(name, &candidates)),
     }
@@ -117,6 +118,7 @@ mod tests {
             argv: vec![program.to_owned()],
             cwd: cwd.to_owned(),
             worktree: None,
+            secrets: Vec::new(),
             env: BTreeMap::from_iter(path),
             stdin: None,
             stdin_open: false,

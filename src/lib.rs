@@ -19,6 +19,7 @@ pub mod logging;
 pub mod metrics;
 pub mod pane;
 mod platform;
+pub mod prober;
 pub mod protocol;
 pub mod templates;
 pub mod worker;

@@ -88,6 +88,7 @@ fn state() -> Vec<Record> {
             reserved: vec![(10, 20), (30, 30)],
             spent: vec![1, u64::MAX],
             at: Tick(1_700_000_000_900),
+            next_process: 0,
         },
         Record::Environment {
             hash: EnvHash(u64::MAX),
@@ -103,6 +104,7 @@ fn state() -> Vec<Record> {
 fn image(key: u64) -> Record {
     Record::Image(Box::new(TaskImage {
         revived_after: 0,
+        report: None,
         task: Task {
             submission: submission(key),
             state: State::Lost,

@@ -8,11 +8,12 @@ use wezterm_parallel_scheduler::{Limit, LimitScope, Limits, Share};
 
 use super::recover;
 use crate::config::Config;
-use crate::executor::{Executor, Report};
+use crate::executor::{AttemptId, Executor, Report};
 use crate::gauge::{Gauge, Gauged};
 use crate::journal::Journal;
 use crate::listener::{Heard, Listener};
 use crate::metrics::Ledger;
+use crate::prober::Prober;
 use crate::protocol::{Answer, DaemonInfo, ErrorAnswer, Event, Message, Subscribe};
 use crate::templates::Templates;
 
@@ -70,6 +71,8 @@ pub struct Parts {
     pub listener: Listener,
     /// Reads the host.
     pub gauge: Gauge,
+    /// Finds out whether processes are ready.
+    pub prober: Prober,
     /// `tasks/` in the data folder.
     pub tasks_folder: PathBuf,
     /// `status.json`.
@@ -98,6 +101,8 @@ pub struct Inputs {
     pub heard: mpsc::Receiver<Heard>,
     /// From the gauge.
     pub gauged: mpsc::Receiver<Gauged>,
+    /// From the prober.
+    pub probed: mpsc::Receiver<AttemptId>,
 }
 
 /// The scheduler's limits as the config has them.

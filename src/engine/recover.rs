@@ -121,6 +121,10 @@ impl Recovered {
             Record::Environment { hash, variables } => self.store.environments.restore(hash, variables),
             Record::Reserved { first, last } => self.store.numbers.reserve(first, last),
             Record::Workspace { name, image } => self.restore_workspace(name, image),
+            Record::Process { number, image } => {
+                self.store.set_process(number, image.map(|image| *image));
+            }
+            Record::Reported { key, report } => self.store.report(key, report),
             Record::Paused { workspace, paused } => self.scheduler.replay_pause(workspace, paused),
             Record::Spent(spent) => self.store.costs.add(*spent),
             Record::Account { name, image } => self.accounts.restore(name, image),
@@ -134,7 +138,9 @@ impl Recovered {
                 reserved,
                 spent,
                 at,
+                next_process,
             } => {
+                self.store.processes.restore_next(next_process);
                 self.newest = self.newest.max(at);
                 self.store.numbers.restore(next_key, &reserved);
                 self.store.restore_spent(spent);
@@ -162,6 +168,7 @@ impl Recovered {
         if let Some(entry) = self.store.get_mut(key) {
             entry.revived_after = image.revived_after;
         }
+        self.store.report(key, image.report);
         if let Some(at) = image.ended_at {
             self.store.mark_ended(key, at);
         }

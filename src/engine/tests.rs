@@ -56,6 +56,7 @@ impl Stage {
         let (reports_tx, reports) = mpsc::channel(REPORTS_MAX);
         let (heard_tx, heard) = mpsc::channel(crate::listener::HEARD_MAX);
         let (gauged_tx, gauged) = mpsc::channel(crate::gauge::GAUGED_MAX);
+        let (probed_tx, probed) = mpsc::channel(crate::prober::PROBED_MAX);
         let (fake_host, host) = FakeHost::new();
         // Most tests are about something else than what a machine can carry.
         host.change(|reading| {
@@ -72,6 +73,7 @@ impl Stage {
             executor: Box::new(executor),
             listener: crate::listener::Listener::start(heard_tx).expect("a listener"),
             gauge: Gauge::start(Box::new(fake_host), gauged_tx).expect("a gauge"),
+            prober: crate::prober::Prober::new(probed_tx),
             tasks_folder: folder.path().join("tasks"),
             peaks_file: folder.path().join("peaks.json"),
             status_file: folder.path().join("status.json"),
@@ -86,9 +88,11 @@ impl Stage {
             reports,
             heard,
             gauged,
+            probed,
         };
         let mut engine = Engine::new(parts, inputs);
         engine.adopt();
+        engine.adopt_processes();
         engine.open_the_pool();
         let first = engine.gauged.blocking_recv().expect("a first reading");
         engine.play(vec![Happened::Gauged(first)]);

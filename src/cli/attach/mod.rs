@@ -86,6 +86,7 @@ impl AttachArgs {
             slot: self.slot,
             workspace: self.workspace.clone(),
             limit: None,
+            statuses: false,
         }
     }
 

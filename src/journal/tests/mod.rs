@@ -94,6 +94,7 @@ fn state(next_key: u64) -> Record {
         reserved: vec![(3, 4)],
         spent: vec![9],
         at: Tick(5),
+        next_process: 0,
     }
 }
 
@@ -111,6 +112,7 @@ fn image(key: u64, steps: &[u32]) -> Record {
     };
     Record::Image(Box::new(TaskImage {
         revived_after: 0,
+        report: None,
         task: Task {
             submission: submission(key),
             state: State::Queued,

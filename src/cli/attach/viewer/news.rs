@@ -52,7 +52,9 @@ impl Viewer<'_> {
         match news {
             News::Event(Event::Task(task)) => self.hear_of(*task),
             News::Event(Event::Removed { id }) => self.hear_of_removal(&id)?,
-            News::Event(Event::Gate { .. } | Event::Queue { .. } | Event::Lagged { .. }) => {}
+            News::Event(
+                Event::Gate { .. } | Event::Queue { .. } | Event::Status(_) | Event::Lagged { .. },
+            ) => {}
             News::Status(status) => {
                 let shown = self.task.as_ref().map(|task| task.id.clone());
                 let missing = shown.filter(|id| !status.tasks.iter().any(|task| task.id == *id));

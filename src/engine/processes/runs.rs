@@ -1,0 +1,514 @@
+//! The life of processes: runs that begin, end, are waited for, and begin again.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use wezterm_parallel_scheduler::{Companion, Input, State, Tick};
+
+use super::policy::{self, Next, Rules, Run};
+use super::{id_of, key_of, number_of};
+use crate::engine::batch::{Batch, Control};
+use crate::engine::Engine;
+use crate::executor::{AttemptId, Exit, Found, Launch, Report};
+use crate::journal::{AfterStop, AttemptImage, ProcessImage, ProcessStanding, ProcessState, Record};
+use crate::prober::Probe;
+use crate::worker::{attempt_folder, judge_exit, Job, Verdict};
+
+/// Runs that are remembered, with their output; older ones are removed.
+const RUNS_KEPT: usize = 5;
+/// A run that could not be written down is tried again so much later.
+const UNWRITTEN_RETRY_MS: u64 = 5_000;
+
+impl Engine {
+    /// `processes/` beside `tasks/`.
+    pub(in crate::engine) fn processes_folder(tasks_folder: &Path) -> PathBuf {
+        tasks_folder.with_file_name("processes")
+    }
+
+    fn folder_of_run(&self, number: u64, run: u32) -> PathBuf {
+        attempt_folder(&Self::processes_folder(&self.tasks_folder), &id_of(number), run)
+    }
+
+    /// The folder of a run, given by its key.
+    pub(in crate::engine) fn folder_of_any(&self, id: AttemptId) -> PathBuf {
+        self.folder_of_run(number_of(id.key).unwrap_or_default(), id.attempt)
+    }
+
+    /// The newest run of a process.
+    pub(in crate::engine) fn run_of(&self, number: u64) -> Option<AttemptId> {
+        let standing = &self.store.processes.get(number)?.standing;
+        Some(AttemptId {
+            key: key_of(number),
+            attempt: standing.run,
+        })
+    }
+
+    /// Changes how a process stands, with the record of it.
+    pub(super) fn change_process(
+        &mut self,
+        now: Tick,
+        number: u64,
+        batch: &mut Batch,
+        change: impl FnOnce(&mut ProcessStanding),
+    ) {
+        let Some(image) = self.store.processes.get_mut(number) else {
+            return;
+        };
+        let was_up = image.standing.state.is_up();
+        change(&mut image.standing);
+        let is_up = image.standing.state.is_up();
+        batch.records.push(Record::Process {
+            number,
+            image: Some(Box::new(image.clone())),
+        });
+        batch.touched.push(key_of(number));
+        if was_up != is_up {
+            self.tell_companions(now, batch);
+        }
+    }
+
+    /// Admission keeps free what running processes declare.
+    pub(in crate::engine) fn tell_companions(&mut self, now: Tick, batch: &mut Batch) {
+        let up = self.store.processes.up();
+        let companions = up.map(|(number, image)| Companion {
+            key: key_of(number),
+            reserved_bytes: image.spec.memory_bytes,
+        });
+        let companions = companions.collect();
+        self.feed(now, Input::SetCompanions(companions), batch);
+    }
+
+    /// The next run of a process begins, once this round is written down.
+    pub(super) fn begin_run(&mut self, now: Tick, number: u64, batch: &mut Batch) {
+        let Some(image) = self.store.processes.get(number) else {
+            return;
+        };
+        let waits = image.spec.ready.is_some();
+        let run = image.standing.run + 1;
+        let old = image.standing.runs.iter().rev().skip(RUNS_KEPT - 1);
+        let old: Vec<PathBuf> = old.map(|old| self.folder_of_run(number, old.attempt)).collect();
+        batch.folders.extend(old);
+        self.change_process(now, number, batch, |standing| {
+            standing.state = if waits {
+                ProcessState::Starting
+            } else {
+                ProcessState::Running
+            };
+            standing.run = run;
+            standing.next_at = None;
+            standing.then = None;
+            standing.why = None;
+            let surplus = (standing.runs.len() + 1).saturating_sub(RUNS_KEPT);
+            standing.runs.drain(..surplus);
+            standing.runs.push(AttemptImage {
+                attempt: run,
+                started_at: now,
+                ended_at: None,
+                outcome: None,
+                message: None,
+                exit: None,
+                session: None,
+                claude: None,
+            });
+        });
+        batch.runs.extend(self.run_of(number));
+    }
+
+    /// Starts a run that is written down; a report if that fails.
+    pub(in crate::engine) fn launch_run(&mut self, now: Tick, id: AttemptId) {
+        let launched = self.prepare_run(id).and_then(|launch| {
+            tracing::debug!(process = number_of(id.key), run = id.attempt, "start");
+            self.executor.launch(launch).map_err(|error| error.to_string())
+        });
+        match launched {
+            Ok(()) => self.probe(id),
+            Err(why) => {
+                let exit = Exit {
+                    spawn_error: Some(why),
+                    started_at_ms: now.0,
+                    ended_at_ms: now.0,
+                    ..Exit::default()
+                };
+                self.own_reports.push(Report::Ended(id, exit));
+            }
+        }
+    }
+
+    fn prepare_run(&self, id: AttemptId) -> Result<Launch, String> {
+        let number = number_of(id.key).ok_or("it is no process")?;
+        let image = self.store.processes.get(number).ok_or("the process is gone")?;
+        let spec = &image.spec;
+        let worker = self.worker_of_process(id.key).ok_or("the process is gone")?;
+        let profile = self.profiles.get(worker).zip(self.profiles.config(worker));
+        let (profile, settings) = profile.ok_or(format!("worker profile '{worker}' is not in the config"))?;
+        let env = self
+            .store
+            .environments
+            .get(spec.env)
+            .ok_or("its environment is gone")?;
+        let mut env = (*env).clone();
+        let own = settings.env.iter();
+        env.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+        let prepared = profile.prepare(&Job {
+            command: spec.command.as_deref(),
+            argv: spec.argv.as_deref(),
+            stdin: None,
+            cwd: spec.cwd.as_ref().as_ref(),
+            path: env.get("PATH").map(String::as_str),
+            claude: None,
+            session: None,
+            budget_usd: None,
+        });
+        Ok(Launch {
+            id,
+            folder: self.folder_of_run(number, id.attempt),
+            argv: prepared.argv,
+            cwd: spec.cwd.as_ref().into(),
+            stdin: None,
+            stdin_open: false,
+            separate_stderr: false,
+            timeout_ms: None,
+            stop: self.stop_plan(id.key),
+            output_cap_bytes: self.config.output.cap_bytes.0,
+            env,
+        })
+    }
+
+    /// Looks for the sign that a run is ready, if one was named.
+    fn probe(&mut self, id: AttemptId) {
+        let image = number_of(id.key).and_then(|number| self.store.processes.get(number));
+        let Some(ProcessImage { spec, standing }) = image else {
+            return;
+        };
+        let Some(check) = spec
+            .ready
+            .clone()
+            .filter(|_| standing.state == ProcessState::Starting)
+        else {
+            return;
+        };
+        let env = self.store.environments.get(spec.env).unwrap_or_default();
+        self.prober.watch(Probe {
+            id,
+            check,
+            output: self.folder_of_any(id).join("output"),
+            cwd: spec.cwd.as_ref().into(),
+            env,
+        });
+    }
+
+    /// A run is ready.
+    pub(in crate::engine) fn take_probed(&mut self, now: Tick, id: AttemptId, batch: &mut Batch) {
+        let Some(number) = number_of(id.key).filter(|number| self.run_of(*number) == Some(id)) else {
+            return;
+        };
+        let state = self.store.processes.get(number).map(|image| image.standing.state);
+        if state == Some(ProcessState::Starting) {
+            self.change_process(now, number, batch, |standing| {
+                standing.state = ProcessState::Ready
+            });
+        }
+    }
+
+    /// What became of a run.
+    pub(in crate::engine) fn take_run_report(
+        &mut self,
+        now: Tick,
+        number: u64,
+        report: Report,
+        batch: &mut Batch,
+    ) {
+        let (id, exit, verdict) = match report {
+            Report::Ended(id, exit) => {
+                let verdict = judge_exit(&exit);
+                (id, Some(Box::new(exit)), verdict)
+            }
+            Report::NotStarted(id, why) => (id, None, Verdict::not_started(why)),
+            Report::Lost(id, why) => (id, None, Verdict::lost(why)),
+        };
+        let is_awaited = self.run_of(number) == Some(id)
+            && self
+                .store
+                .processes
+                .get(number)
+                .is_some_and(|image| image.standing.state.is_up());
+        if !is_awaited {
+            tracing::debug!(
+                process = number,
+                run = id.attempt,
+                "a report about a run that is over already"
+            );
+            return;
+        }
+        self.prober.forget(id);
+        self.stop_plans.remove(&id.key);
+        let verdict = self.with_memory(now, id, exit.as_deref(), verdict);
+        self.end_run(now, number, exit, &verdict, batch);
+    }
+
+    fn end_run(
+        &mut self,
+        now: Tick,
+        number: u64,
+        exit: Option<Box<Exit>>,
+        verdict: &Verdict,
+        batch: &mut Batch,
+    ) {
+        let Some(image) = self.store.processes.get(number) else {
+            return;
+        };
+        let rules = self.rules_of(image);
+        let then = image.standing.then;
+        let started_at = image.standing.runs.last().map_or(now, |run| run.started_at);
+        let run = Run {
+            lasted_ms: now.ms_since(started_at),
+            is_good: verdict.state == State::Succeeded,
+            restarts: image.standing.restarts,
+        };
+        let why = end_in_words(verdict, exit.as_deref(), then);
+        let note = |standing: &mut ProcessStanding| {
+            standing.report = None;
+            standing.then = None;
+            if let Some(run) = standing.runs.last_mut() {
+                run.ended_at = Some(now);
+                run.outcome = Some(verdict.outcome.into());
+                run.message = verdict.message.as_deref().map(Into::into);
+                run.exit = exit;
+            }
+        };
+        match then {
+            Some(AfterStop::Stay) => self.change_process(now, number, batch, |standing| {
+                note(standing);
+                standing.state = ProcessState::Stopped;
+                standing.restarts = 0;
+            }),
+            Some(AfterStop::Remove) => self.remove_process(now, number, batch),
+            Some(AfterStop::Start) => {
+                self.change_process(now, number, batch, |standing| {
+                    note(standing);
+                    standing.restarts = 0;
+                });
+                self.begin_run(now, number, batch);
+            }
+            None | Some(AfterStop::Unready) => {
+                let next = policy::after(rules, now, run);
+                log_end(number, &why, next);
+                self.change_process(now, number, batch, |standing| {
+                    note(standing);
+                    follow(standing, next, &why, rules.max_restarts);
+                });
+            }
+        }
+    }
+
+    fn rules_of(&self, image: &ProcessImage) -> Rules {
+        let config = &self.config.processes;
+        Rules {
+            restart: image.spec.restart,
+            max_restarts: image.spec.max_restarts,
+            backoff_ms: millis(config.backoff),
+            backoff_max_ms: millis(config.backoff_max),
+            good_after_ms: millis(config.good_after),
+        }
+    }
+
+    /// Tells a running process to end.
+    pub(super) fn stop_run(&mut self, now: Tick, number: u64, then: AfterStop, batch: &mut Batch) {
+        self.change_process(now, number, batch, |standing| {
+            standing.state = ProcessState::Stopping;
+            standing.then = Some(then);
+        });
+        if let Some(id) = self.run_of(number) {
+            self.prober.forget(id);
+            batch.controls.push(Control::Stop(id));
+        }
+    }
+
+    /// Forgets a process, with its folder.
+    pub(super) fn remove_process(&mut self, now: Tick, number: u64, batch: &mut Batch) {
+        if self.store.set_process(number, None).is_some() {
+            batch.records.push(Record::Process { number, image: None });
+            batch.gone.push(number);
+            batch
+                .folders
+                .push(Self::processes_folder(&self.tasks_folder).join(id_of(number)));
+            self.tell_companions(now, batch);
+        }
+    }
+
+    /// When something is due that only the time brings.
+    pub(in crate::engine) fn processes_due(&self) -> Option<Tick> {
+        let may_start = self.may_start_runs();
+        let due = |image: &ProcessImage| match image.standing.state {
+            ProcessState::Backoff if may_start => image.standing.next_at,
+            ProcessState::Starting => ready_by(image),
+            _ => None,
+        };
+        self.store
+            .processes
+            .iter()
+            .filter_map(|(_, image)| due(image))
+            .min()
+    }
+
+    /// Nothing starts that could not be written down, or that a daemon starts which is ending.
+    fn may_start_runs(&self) -> bool {
+        self.journal_failing.is_none() && self.ending.is_none()
+    }
+
+    /// Does what is due.
+    pub(in crate::engine) fn tend_processes(&mut self, now: Tick, batch: &mut Batch) {
+        if self.processes_due().is_none_or(|due| due > now) {
+            return;
+        }
+        let is_due = |image: &ProcessImage| match image.standing.state {
+            ProcessState::Backoff => image.standing.next_at.is_none_or(|at| at <= now),
+            ProcessState::Starting => ready_by(image).is_some_and(|by| by <= now),
+            _ => false,
+        };
+        let due = self.store.processes.iter().filter(|(_, image)| is_due(image));
+        let due: Vec<(u64, ProcessState)> = due
+            .map(|(number, image)| (number, image.standing.state))
+            .collect();
+        for (number, state) in due {
+            if state == ProcessState::Starting {
+                self.stop_run(now, number, AfterStop::Unready, batch);
+            } else if self.may_start_runs() {
+                self.begin_run(now, number, batch);
+            }
+        }
+    }
+
+    /// After a restart: learns what became of the runs of the last daemon.
+    pub(in crate::engine) fn adopt_processes(&mut self) {
+        let up: Vec<u64> = self.store.processes.up().map(|(number, _)| number).collect();
+        for number in up {
+            let Some(id) = self.run_of(number) else { continue };
+            let folder = self.folder_of_run(number, id.attempt);
+            let stopping = self
+                .store
+                .processes
+                .get(number)
+                .is_some_and(|image| image.standing.state == ProcessState::Stopping);
+            match self.executor.adopt(id, folder) {
+                Ok(Found::Running) => {
+                    tracing::info!(process = number, run = id.attempt, "adopted a running process");
+                    if stopping {
+                        self.control(Control::Stop(id));
+                    } else {
+                        self.probe(id);
+                    }
+                }
+                Ok(Found::Stopping) => {
+                    tracing::info!(
+                        process = number,
+                        run = id.attempt,
+                        "adopted a process that is being stopped"
+                    );
+                }
+                Ok(Found::Ended(exit)) => self.own_reports.push(Report::Ended(id, exit)),
+                Ok(Found::NeverStarted) => {
+                    let why = "the daemon ended first".to_owned();
+                    self.own_reports.push(Report::NotStarted(id, why));
+                }
+                Ok(Found::Lost(why)) => self.own_reports.push(Report::Lost(id, why)),
+                Err(error) => self.own_reports.push(Report::Lost(id, error.to_string())),
+            }
+        }
+    }
+
+    /// All of them end, and stay so: the daemon was told to end with its workers.
+    pub(in crate::engine) fn stop_processes(&mut self, now: Tick, batch: &mut Batch) {
+        let all: Vec<u64> = self.store.processes.iter().map(|(number, _)| number).collect();
+        for number in all {
+            self.stop_process(now, number, false, batch);
+        }
+    }
+
+    /// The round could not be written: what nobody was promised is taken back, and runs that have not begun wait.
+    pub(in crate::engine) fn withdraw_processes(&mut self, now: Tick, batch: &mut Batch, undone: &mut Batch) {
+        for number in std::mem::take(&mut batch.spawned).into_iter().rev() {
+            self.store.set_process(number, None);
+            batch.runs.retain(|id| id.key != key_of(number));
+            self.unwritten.retain(
+                |record| !matches!(record, Record::Process { number: other, .. } if *other == number),
+            );
+        }
+        for id in std::mem::take(&mut batch.runs) {
+            let Some(number) = number_of(id.key) else { continue };
+            self.change_process(now, number, undone, |standing| {
+                standing.state = ProcessState::Backoff;
+                standing.next_at = Some(now.plus_ms(UNWRITTEN_RETRY_MS));
+                standing.why = Some("the journal cannot be written".into());
+                if let Some(run) = standing.runs.last_mut() {
+                    run.ended_at = Some(now);
+                    run.outcome = Some("not_started".into());
+                }
+            });
+        }
+        self.tell_companions(now, undone);
+        self.unwritten_folders.append(&mut batch.folders);
+    }
+}
+
+/// Until when a run must be ready.
+fn ready_by(image: &ProcessImage) -> Option<Tick> {
+    let limit = image.spec.ready_timeout_ms?;
+    let started_at = image.standing.runs.last()?.started_at;
+    Some(started_at.plus_ms(limit.get()))
+}
+
+/// What comes next, with the reason for it.
+fn follow(standing: &mut ProcessStanding, next: Next, why: &str, max_restarts: u32) {
+    let (state, next_at, why) = match next {
+        Next::Stop => (ProcessState::Stopped, None, why.to_owned()),
+        Next::Fail => (
+            ProcessState::Failed,
+            None,
+            format!("{why}; it is never restarted"),
+        ),
+        Next::GiveUp(0) => (
+            ProcessState::Failed,
+            None,
+            format!("{why}; no restart is allowed"),
+        ),
+        Next::GiveUp(count) => {
+            let why = format!("{why}, also after {count} restarts in a row");
+            (ProcessState::Failed, None, why)
+        }
+        Next::Again { at, restarts } => {
+            standing.restarts = restarts;
+            let why = format!("{why}; restart {restarts} of {max_restarts}");
+            (ProcessState::Backoff, Some(at), why)
+        }
+    };
+    standing.state = state;
+    standing.next_at = next_at;
+    standing.why = Some(why.into());
+}
+
+fn log_end(number: u64, why: &str, next: Next) {
+    match next {
+        Next::Stop => tracing::info!(process = number, "{why}"),
+        Next::Again { restarts, .. } => tracing::info!(process = number, restarts, "{why}: it starts again"),
+        Next::Fail | Next::GiveUp(_) => tracing::warn!(process = number, "{why}: it stays down"),
+    }
+}
+
+/// How a run ended.
+fn end_in_words(verdict: &Verdict, exit: Option<&Exit>, then: Option<AfterStop>) -> String {
+    if then == Some(AfterStop::Unready) {
+        return "it was not ready in time".to_owned();
+    }
+    let code = exit.and_then(|exit| exit.exit_code);
+    let signal = exit.and_then(|exit| exit.signal);
+    match (verdict.outcome, code, signal) {
+        ("ok" | "exit_code", Some(code), _) => format!("it ended with exit code {code}"),
+        ("signal", _, Some(signal)) => format!("it was ended by signal {signal}"),
+        (outcome, ..) => verdict.message.clone().unwrap_or_else(|| outcome.to_owned()),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

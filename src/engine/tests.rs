@@ -49,8 +49,10 @@ impl Stage {
     /// As after a restart: `found` says what becomes of attempts that ran before.
     pub(super) fn open_with(folder: tempfile::TempDir, config: Config, found: impl Fn(&FakeHandle)) -> Self {
         let journal = folder.path().join("journal");
-        let (journal, recovered, warnings) =
-            recover(&journal, crate::journal::Options::default()).expect("a journal");
+        let options = crate::journal::Options {
+            segment_bytes: config.journal.snapshot_bytes.0,
+        };
+        let (journal, recovered, warnings) = recover(&journal, options).expect("a journal");
         assert!(warnings.is_empty(), "{warnings:?}");
         let (commands_tx, commands) = mpsc::channel(COMMANDS_MAX);
         let (reports_tx, reports) = mpsc::channel(REPORTS_MAX);
@@ -172,6 +174,13 @@ impl Stage {
         Self::open_with(folder, config, |_| {})
     }
 
+    /// The next daemon, which finds attempts as `found` says.
+    pub(super) fn reopen_with(self, found: impl Fn(&FakeHandle)) -> Self {
+        let Self { engine, folder, .. } = self;
+        drop(engine);
+        Self::open_with(folder, config("2"), found)
+    }
+
     /// The newest attempt of this task.
     pub(super) fn attempt_of(&self, id: &str) -> AttemptId {
         let key = self.engine.store.find(id).expect("the task");
@@ -216,6 +225,7 @@ fn queued(id: &str) -> Answer {
     Answer::StatusUpdate(StatusUpdate {
         process_id: id.to_owned(),
         status: "Queued".to_owned(),
+        note: None,
     })
 }
 

@@ -119,7 +119,10 @@ impl Views<'_> {
 
 impl Engine {
     /// Which worker profile runs a process.
-    pub(in crate::engine) fn worker_of_process(&self, key: wezterm_parallel_scheduler::TaskKey) -> Option<&'static str> {
+    pub(in crate::engine) fn worker_of_process(
+        &self,
+        key: wezterm_parallel_scheduler::TaskKey,
+    ) -> Option<&'static str> {
         let image = self.store.processes.get(number_of(key)?)?;
         Some(worker_of(image.spec.argv.is_some()))
     }

@@ -6,6 +6,7 @@ use super::Viewer;
 use crate::cli::attach::subscription::News;
 use crate::cli::attach::words;
 use crate::cli::exit::Failure;
+use crate::cli::process_text::noun;
 use crate::cli::task_text::has_ended;
 use crate::protocol::{Event, TaskView};
 
@@ -90,7 +91,8 @@ impl Viewer<'_> {
         self.is_gone = true;
         // Of a task that was seen to end, that it is cleaned away later is no news.
         if !has_ended {
-            self.page.say(&words::note(&format!("task {id} was removed")))?;
+            self.page
+                .say(&words::note(&format!("{} {id} was removed", noun(id))))?;
         }
         Ok(())
     }

@@ -124,8 +124,35 @@ fn bad_lines() -> Vec<(&'static str, Vec<u8>)> {
         ("wrong state", br#"{"Retry":{"ids":["first"]}}"#),
         ("no numbers", br#"{"ReserveIds":{"count":0}}"#),
         (
-            "not yet",
+            "process without a workspace",
             br#"{"ProcessSpawn":{"workspace":"api","command":"true"}}"#,
+        ),
+        ("process without a command", br#"{"ProcessSpawn":{"workspace":"api"}}"#),
+        (
+            "unknown restart policy",
+            br#"{"ProcessSpawn":{"workspace":"api","command":"true","restart":"sometimes"}}"#,
+        ),
+        (
+            "several ready checks",
+            br#"{"ProcessSpawn":{"workspace":"api","command":"true","ready":{"port":80,"line":"up"}}}"#,
+        ),
+        (
+            "ready timeout alone",
+            br#"{"ProcessSpawn":{"workspace":"api","command":"true","ready_timeout_ms":5}}"#,
+        ),
+        ("unknown process", br#"{"ProcessStop":{"ids":["@1"]}}"#),
+        ("no processes", br#"{"ProcessRestart":{"ids":[]}}"#),
+        (
+            "unknown report",
+            br#"{"StatusUpdate":{"process_id":"first","status":"waitin"}}"#,
+        ),
+        (
+            "report of nobody",
+            br#"{"StatusUpdate":{"process_id":"","status":"waiting"}}"#,
+        ),
+        (
+            "report of what waits",
+            br#"{"StatusUpdate":{"process_id":"first","status":"waiting"}}"#,
         ),
     ];
     let short = short.iter().map(|(what, line)| (*what, line.to_vec()));

@@ -33,7 +33,7 @@ pub enum Message {
     ProcessStop(ProcessStop),
     /// Starts processes anew, whether they run or not; answered with `Changed`.
     ProcessRestart(ProcessIds),
-    /// A worker reports its own status: `waiting` or `working`; answered with `Changed`.
+    /// A worker reports its own status: `waiting` or `working`; answered with `StatusUpdate`.
     StatusUpdate(StatusUpdate),
     /// Checks a task like `TaskQueue`, its profile, program and folder included, and queues nothing;
     /// answered with `Changed` without ids. `id` is not looked up.

@@ -2,14 +2,14 @@
 //!
 //! It marks a task or process for whoever looks, and decides nothing: how it ends is for its exit to say.
 
-use wezterm_parallel_scheduler::{State, Tick};
+use wezterm_parallel_scheduler::{State, TaskKey, Tick};
 
-use super::id_of;
+use super::{id_of, key_of};
 use crate::engine::batch::Batch;
 use crate::engine::requests::Answered;
 use crate::engine::Engine;
 use crate::journal::{Record, Reported};
-use crate::protocol::{check_report, is_process_id, Answer, Changed, ErrorAnswer, ErrorCode, StatusUpdate};
+use crate::protocol::{check_report, is_process_id, Answer, ErrorAnswer, ErrorCode, StatusUpdate};
 
 impl Engine {
     /// A worker says how it stands.
@@ -33,14 +33,14 @@ impl Engine {
                 at: now,
             })
         });
-        if is_process_id(&update.process_id) {
-            self.report_of_process(now, &update.process_id, report, batch)?;
+        let key = if is_process_id(&update.process_id) {
+            self.report_of_process(now, &update.process_id, report, batch)?
         } else {
-            self.report_of_task(&update.process_id, report, batch)?;
-        }
-        Ok(Answer::Changed(Changed {
-            ids: vec![update.process_id.clone()],
-        }))
+            self.report_of_task(&update.process_id, report, batch)?
+        };
+        let views = self.views();
+        let view = views.task(key).unwrap_or_default();
+        Ok(Answer::StatusUpdate(views.status_line(&view)))
     }
 
     fn report_of_task(
@@ -48,7 +48,7 @@ impl Engine {
         id: &str,
         report: Option<Box<Reported>>,
         batch: &mut Batch,
-    ) -> Result<(), ErrorAnswer> {
+    ) -> Result<TaskKey, ErrorAnswer> {
         let key = self.find(id)?;
         let state = self.scheduler.state(key).unwrap_or(State::Lost);
         if !state.is_active() {
@@ -60,7 +60,7 @@ impl Engine {
             batch.records.push(Record::Reported { key, report });
             batch.touched.push(key);
         }
-        Ok(())
+        Ok(key)
     }
 
     fn report_of_process(
@@ -69,10 +69,10 @@ impl Engine {
         id: &str,
         report: Option<Box<Reported>>,
         batch: &mut Batch,
-    ) -> Result<(), ErrorAnswer> {
+    ) -> Result<TaskKey, ErrorAnswer> {
         let number = self.find_process(id)?;
         let Some(image) = self.store.processes.get(number) else {
-            return Ok(());
+            return Ok(key_of(number));
         };
         if !image.standing.state.is_up() {
             return Err(not_running(
@@ -84,7 +84,7 @@ impl Engine {
         if !is_same(image.standing.report.as_ref(), report.as_ref()) {
             self.change_process(now, number, batch, |standing| standing.report = report);
         }
-        Ok(())
+        Ok(key_of(number))
     }
 }
 

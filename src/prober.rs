@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::executor::AttemptId;
-use crate::protocol::ReadyCheck;
+use crate::protocol::ReadyWay;
 
 /// From one look to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -37,7 +37,7 @@ pub struct Probe {
     /// Which.
     pub id: AttemptId,
     /// What shows that it is ready.
-    pub check: ReadyCheck,
+    pub way: ReadyWay,
     /// The file that it writes to.
     pub output: PathBuf,
     /// The folder for a command.
@@ -188,10 +188,10 @@ impl Thread {
 
 impl Look {
     fn is_ready(&mut self, probe: &Probe) -> bool {
-        match &probe.check {
-            ReadyCheck::Port(port) => listens(*port),
-            ReadyCheck::Line(text) => self.has_written(probe, text.as_bytes()),
-            ReadyCheck::Command(command) => self.has_succeeded(probe, command),
+        match &probe.way {
+            ReadyWay::Port(port) => listens(*port),
+            ReadyWay::Line(text) => self.has_written(probe, text.as_bytes()),
+            ReadyWay::Command(command) => self.has_succeeded(probe, command),
         }
     }
 
@@ -301,14 +301,14 @@ mod tests {
             }
         }
 
-        fn watch(&mut self, number: u64, check: ReadyCheck) -> AttemptId {
+        fn watch(&mut self, number: u64, way: ReadyWay) -> AttemptId {
             let id = AttemptId {
                 key: TaskKey(number),
                 attempt: 1,
             };
             self.prober.watch(Probe {
                 id,
-                check,
+                way,
                 output: self.folder.path().join("output"),
                 cwd: self.folder.path().to_owned(),
                 env: Arc::new([("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into()),
@@ -325,8 +325,8 @@ mod tests {
     #[tokio::test]
     async fn a_text_is_found_wherever_the_output_is_cut() {
         let mut scene = Scene::new();
-        let other = scene.watch(2, ReadyCheck::Line("never said".to_owned()));
-        let id = scene.watch(1, ReadyCheck::Line("listening on".to_owned()));
+        let other = scene.watch(2, ReadyWay::Line("never said".to_owned()));
+        let id = scene.watch(1, ReadyWay::Line("listening on".to_owned()));
         let mut output = File::create(scene.folder.path().join("output")).expect("a file");
         for piece in ["begins\n", "listen", "ing ", "on 3000\n"] {
             output.write_all(piece.as_bytes()).expect("it is written");
@@ -334,7 +334,7 @@ mod tests {
             let mut look = Look::default();
             let probe = Probe {
                 id,
-                check: ReadyCheck::Line(String::new()),
+                way: ReadyWay::Line(String::new()),
                 output: scene.folder.path().join("output"),
                 cwd: PathBuf::new(),
                 env: Arc::default(),
@@ -348,12 +348,12 @@ mod tests {
     #[tokio::test]
     async fn a_port_and_a_command_are_tried_until_they_answer() {
         let mut scene = Scene::new();
-        let by_command = scene.watch(1, ReadyCheck::Command("test -e ready".to_owned()));
+        let by_command = scene.watch(1, ReadyWay::Command("test -e ready".to_owned()));
         std::fs::write(scene.folder.path().join("ready"), "").expect("a file");
         assert_eq!(scene.ready().await, by_command);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
-        let by_port = scene.watch(2, ReadyCheck::Port(port));
+        let by_port = scene.watch(2, ReadyWay::Port(port));
         assert_eq!(scene.ready().await, by_port);
     }
 }

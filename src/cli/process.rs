@@ -186,8 +186,11 @@ impl SpawnArgs {
             .cwd
             .map(|cwd| queue::working_folder(Some(&cwd)))
             .transpose()?;
-        let line = self.ready_line.map(ReadyCheck::Line);
-        let command = self.ready_command.map(ReadyCheck::Command);
+        let ready = ReadyCheck {
+            port: self.ready_port,
+            line: self.ready_line,
+            command: self.ready_command,
+        };
         let spawn = ProcessSpawn {
             workspace,
             command: self.command,
@@ -198,7 +201,7 @@ impl SpawnArgs {
             env_add,
             restart: Some(self.restart),
             max_restarts: self.max_restarts,
-            ready: self.ready_port.map(ReadyCheck::Port).or(line).or(command),
+            ready: (ready != ReadyCheck::default()).then_some(ready),
             ready_timeout_ms: self.ready_timeout,
             memory_bytes: self.memory,
         };

@@ -3,7 +3,7 @@
 use super::check::{
     check_argv, check_command, check_cwd, check_name, check_nul, check_variable, invalid, Checked,
 };
-use super::{suggest, ProcessSpawn, ReadyCheck, StatusUpdate};
+use super::{suggest, ProcessSpawn, ReadyCheck, ReadyWay, StatusUpdate};
 
 /// A note is one line in tables and tabs.
 const NOTE_CHARS_MAX: usize = 500;
@@ -66,15 +66,19 @@ pub fn check_process(spawn: &ProcessSpawn) -> Checked {
 }
 
 fn check_ready(ready: &ReadyCheck) -> Checked {
-    match ready {
-        ReadyCheck::Port(0) => Err(invalid("`ready`: the port is 0", "1 to 65535 are allowed")),
-        ReadyCheck::Port(_) => Ok(()),
-        ReadyCheck::Line(text) if text.is_empty() || text.contains('\n') => Err(invalid(
+    match ready.way() {
+        None => Err(invalid(
+            "`ready` takes one of `port`, `line` and `command`",
+            "leave `ready` out if there is nothing to wait for",
+        )),
+        Some(ReadyWay::Port(0)) => Err(invalid("`ready`: the port is 0", "1 to 65535 are allowed")),
+        Some(ReadyWay::Port(_)) => Ok(()),
+        Some(ReadyWay::Line(text)) if text.is_empty() || text.contains('\n') => Err(invalid(
             "`ready`: the line is empty or more than one",
             "give a part of one line that it prints when it is ready",
         )),
-        ReadyCheck::Line(_) => Ok(()),
-        ReadyCheck::Command(command) => check_command(command),
+        Some(ReadyWay::Line(_)) => Ok(()),
+        Some(ReadyWay::Command(command)) => check_command(&command),
     }
 }
 

@@ -39,7 +39,7 @@ pub use message::{
 };
 pub use process::{
     is_process_id, ProcessFilter, ProcessIds, ProcessSpawn, ProcessStop, ProcessView, ProcessesAnswer,
-    ReadyCheck, ReportView, RestartPolicy, StatusUpdate, PROCESS_MARK,
+    ReadyCheck, ReadyWay, ReportView, RestartPolicy, StatusUpdate, PROCESS_MARK,
 };
 pub use schema::schema;
 pub use suggest::{hint, nearest};

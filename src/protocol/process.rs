@@ -82,16 +82,43 @@ impl RestartPolicy {
     }
 }
 
-/// How it is found out that a process is ready.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ReadyCheck {
+/// How it is found out that a process is ready: one of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReadyCheck {
     /// Something listens on this TCP port of this machine's loopback address.
-    Port(u16),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// A line of its output has this text in it.
-    Line(String),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
     /// This shell line, which is run in its folder and environment again and again, exits with 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+/// The one way of a [`ReadyCheck`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadyWay {
+    /// See [`ReadyCheck::port`].
+    Port(u16),
+    /// See [`ReadyCheck::line`].
+    Line(String),
+    /// See [`ReadyCheck::command`].
     Command(String),
+}
+
+impl ReadyCheck {
+    /// Its one way; `None` if there is none, or more than one.
+    #[must_use]
+    pub fn way(&self) -> Option<ReadyWay> {
+        match (self.port, &self.line, &self.command) {
+            (Some(port), None, None) => Some(ReadyWay::Port(port)),
+            (None, Some(line), None) => Some(ReadyWay::Line(line.clone())),
+            (None, None, Some(command)) => Some(ReadyWay::Command(command.clone())),
+            _ => None,
+        }
+    }
 }
 
 /// Which processes.

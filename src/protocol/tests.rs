@@ -496,7 +496,10 @@ fn any_message() -> impl Strategy<Value = Message> {
                 workspace,
                 command: Some(command),
                 restart: Some(RestartPolicy::Always),
-                ready: Some(ReadyCheck::Port(port)),
+                ready: Some(ReadyCheck {
+                    port: Some(port),
+                    ..ReadyCheck::default()
+                }),
                 ..ProcessSpawn::default()
             }))
         }),

@@ -158,18 +158,22 @@ impl TemplateProcess {
         std::iter::once(("command", self.command.as_str())).chain(ready)
     }
 
-    /// How it is found out that it is ready; the check has seen that there is one way at most.
+    /// How it is found out that it is ready.
     pub(super) fn ready(&self) -> Option<ReadyCheck> {
-        let line = self.ready_line.clone().map(ReadyCheck::Line);
-        let command = self.ready_command.clone().map(ReadyCheck::Command);
-        self.ready_port.map(ReadyCheck::Port).or(line).or(command)
+        let ready = ReadyCheck {
+            port: self.ready_port,
+            line: self.ready_line.clone(),
+            command: self.ready_command.clone(),
+        };
+        (ready != ReadyCheck::default()).then_some(ready)
     }
 
     pub(super) fn spawned(&self, workspace: &str, values: &BTreeMap<String, String>) -> ProcessSpawn {
-        let ready = self.ready().map(|ready| match ready {
-            ReadyCheck::Port(port) => ReadyCheck::Port(port),
-            ReadyCheck::Line(text) => ReadyCheck::Line(replaced(&text, values)),
-            ReadyCheck::Command(command) => ReadyCheck::Command(replaced(&command, values)),
+        let filled = |text: Option<String>| text.map(|text| replaced(&text, values));
+        let ready = self.ready().map(|ready| ReadyCheck {
+            port: ready.port,
+            line: filled(ready.line),
+            command: filled(ready.command),
         });
         ProcessSpawn {
             workspace: workspace.to_owned(),

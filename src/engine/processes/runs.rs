@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::executor::{AttemptId, Exit, Found, Launch, Report};
 use crate::journal::{AfterStop, AttemptImage, ProcessImage, ProcessStanding, ProcessState, Record};
 use crate::prober::Probe;
+use crate::protocol::ReadyCheck;
 use crate::worker::{attempt_folder, judge_exit, Job, Verdict};
 
 /// Runs that are remembered, with their output; older ones are removed.
@@ -180,17 +181,14 @@ impl Engine {
         let Some(ProcessImage { spec, standing }) = image else {
             return;
         };
-        let Some(check) = spec
-            .ready
-            .clone()
-            .filter(|_| standing.state == ProcessState::Starting)
-        else {
+        let way = spec.ready.as_ref().and_then(ReadyCheck::way);
+        let Some(way) = way.filter(|_| standing.state == ProcessState::Starting) else {
             return;
         };
         let env = self.store.environments.get(spec.env).unwrap_or_default();
         self.prober.watch(Probe {
             id,
-            check,
+            way,
             output: self.folder_of_any(id).join("output"),
             cwd: spec.cwd.as_ref().into(),
             env,

@@ -248,7 +248,10 @@ fn a_restart_of_one_that_runs_comes_after_its_end() {
 fn ready_is_what_was_seen_of_this_run() {
     let mut stage = stage();
     let checked = ProcessSpawn {
-        ready: Some(ReadyCheck::Line("up".to_owned())),
+        ready: Some(ReadyCheck {
+            line: Some("up".to_owned()),
+            ..ReadyCheck::default()
+        }),
         ready_timeout_ms: Some(600_000),
         ..spawn("serve")
     };

@@ -169,13 +169,6 @@ impl Engine {
     /// Puts the parts together. Nothing runs before [`Engine::run`].
     #[must_use]
     pub fn new(parts: Parts, inputs: Inputs) -> Self {
-        let Inputs {
-            commands,
-            reports,
-            heard,
-            gauged,
-            probed,
-        } = inputs;
         let Parts {
             mut config,
             journal,
@@ -236,11 +229,11 @@ impl Engine {
             environment,
             lasting_warnings: info.warnings.clone(),
             info,
-            commands,
-            reports,
-            heard,
-            gauged,
-            probed,
+            commands: inputs.commands,
+            reports: inputs.reports,
+            heard: inputs.heard,
+            gauged: inputs.gauged,
+            probed: inputs.probed,
         };
         engine.warn(warnings);
         engine

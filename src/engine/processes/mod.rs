@@ -4,6 +4,7 @@
 //! spawned and again by its own policy. To the executor, the gauge and the watchers a process is a key like that of a
 //! task, from a range that tasks never reach.
 
+mod ends;
 mod policy;
 mod report;
 mod requests;

@@ -55,7 +55,7 @@ impl Engine {
             return Err(not_running("task", id, state.name()));
         }
         // Hooks report each step: what changes nothing is not written.
-        if !is_same(self.store.reports.get(&key), report.as_ref()) {
+        if !is_same(self.store.reports.get(&key).map(Box::as_ref), report.as_deref()) {
             self.store.report(key, report.clone());
             batch.records.push(Record::Reported { key, report });
             batch.touched.push(key);
@@ -81,7 +81,7 @@ impl Engine {
                 image.standing.state.name(),
             ));
         }
-        if !is_same(image.standing.report.as_ref(), report.as_ref()) {
+        if !is_same(image.standing.report.as_deref(), report.as_deref()) {
             self.change_process(now, number, batch, |standing| standing.report = report);
         }
         Ok(key_of(number))
@@ -89,8 +89,8 @@ impl Engine {
 }
 
 /// Whether it says the same, at whatever moment.
-fn is_same(known: Option<&Box<Reported>>, new: Option<&Box<Reported>>) -> bool {
-    let content = |report: &Box<Reported>| (report.waiting, report.note.clone());
+fn is_same(known: Option<&Reported>, new: Option<&Reported>) -> bool {
+    let content = |report: &Reported| (report.waiting, report.note.clone());
     known.map(content) == new.map(content)
 }
 

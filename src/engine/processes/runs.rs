@@ -1,11 +1,9 @@
-//! The life of processes: runs that begin, end, are waited for, and begin again.
+//! The life of processes: runs that begin, are waited for, are told to end, and begin again.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use wezterm_parallel_scheduler::{Companion, Input, State, Tick};
+use wezterm_parallel_scheduler::{Companion, Input, Tick};
 
-use super::policy::{self, Next, Rules, Run};
 use super::{id_of, key_of, number_of};
 use crate::engine::batch::{Batch, Control};
 use crate::engine::Engine;
@@ -13,7 +11,7 @@ use crate::executor::{AttemptId, Exit, Found, Launch, Report};
 use crate::journal::{AfterStop, AttemptImage, ProcessImage, ProcessStanding, ProcessState, Record};
 use crate::prober::Probe;
 use crate::protocol::ReadyCheck;
-use crate::worker::{attempt_folder, judge_exit, Job, Verdict};
+use crate::worker::{attempt_folder, Job};
 
 /// Runs that are remembered, with their output; older ones are removed.
 const RUNS_KEPT: usize = 5;
@@ -203,110 +201,8 @@ impl Engine {
         let state = self.store.processes.get(number).map(|image| image.standing.state);
         if state == Some(ProcessState::Starting) {
             self.change_process(now, number, batch, |standing| {
-                standing.state = ProcessState::Ready
+                standing.state = ProcessState::Ready;
             });
-        }
-    }
-
-    /// What became of a run.
-    pub(in crate::engine) fn take_run_report(
-        &mut self,
-        now: Tick,
-        number: u64,
-        report: Report,
-        batch: &mut Batch,
-    ) {
-        let (id, exit, verdict) = match report {
-            Report::Ended(id, exit) => {
-                let verdict = judge_exit(&exit);
-                (id, Some(Box::new(exit)), verdict)
-            }
-            Report::NotStarted(id, why) => (id, None, Verdict::not_started(why)),
-            Report::Lost(id, why) => (id, None, Verdict::lost(why)),
-        };
-        let is_awaited = self.run_of(number) == Some(id)
-            && self
-                .store
-                .processes
-                .get(number)
-                .is_some_and(|image| image.standing.state.is_up());
-        if !is_awaited {
-            tracing::debug!(
-                process = number,
-                run = id.attempt,
-                "a report about a run that is over already"
-            );
-            return;
-        }
-        self.prober.forget(id);
-        self.stop_plans.remove(&id.key);
-        let verdict = self.with_memory(now, id, exit.as_deref(), verdict);
-        self.end_run(now, number, exit, &verdict, batch);
-    }
-
-    fn end_run(
-        &mut self,
-        now: Tick,
-        number: u64,
-        exit: Option<Box<Exit>>,
-        verdict: &Verdict,
-        batch: &mut Batch,
-    ) {
-        let Some(image) = self.store.processes.get(number) else {
-            return;
-        };
-        let rules = self.rules_of(image);
-        let then = image.standing.then;
-        let started_at = image.standing.runs.last().map_or(now, |run| run.started_at);
-        let run = Run {
-            lasted_ms: now.ms_since(started_at),
-            is_good: verdict.state == State::Succeeded,
-            restarts: image.standing.restarts,
-        };
-        let why = end_in_words(verdict, exit.as_deref(), then);
-        let note = |standing: &mut ProcessStanding| {
-            standing.report = None;
-            standing.then = None;
-            if let Some(run) = standing.runs.last_mut() {
-                run.ended_at = Some(now);
-                run.outcome = Some(verdict.outcome.into());
-                run.message = verdict.message.as_deref().map(Into::into);
-                run.exit = exit;
-            }
-        };
-        match then {
-            Some(AfterStop::Stay) => self.change_process(now, number, batch, |standing| {
-                note(standing);
-                standing.state = ProcessState::Stopped;
-                standing.restarts = 0;
-            }),
-            Some(AfterStop::Remove) => self.remove_process(now, number, batch),
-            Some(AfterStop::Start) => {
-                self.change_process(now, number, batch, |standing| {
-                    note(standing);
-                    standing.restarts = 0;
-                });
-                self.begin_run(now, number, batch);
-            }
-            None | Some(AfterStop::Unready) => {
-                let next = policy::after(rules, now, run);
-                log_end(number, &why, next);
-                self.change_process(now, number, batch, |standing| {
-                    note(standing);
-                    follow(standing, next, &why, rules.max_restarts);
-                });
-            }
-        }
-    }
-
-    fn rules_of(&self, image: &ProcessImage) -> Rules {
-        let config = &self.config.processes;
-        Rules {
-            restart: image.spec.restart,
-            max_restarts: image.spec.max_restarts,
-            backoff_ms: millis(config.backoff),
-            backoff_max_ms: millis(config.backoff_max),
-            good_after_ms: millis(config.good_after),
         }
     }
 
@@ -454,59 +350,4 @@ fn ready_by(image: &ProcessImage) -> Option<Tick> {
     let limit = image.spec.ready_timeout_ms?;
     let started_at = image.standing.runs.last()?.started_at;
     Some(started_at.plus_ms(limit.get()))
-}
-
-/// What comes next, with the reason for it.
-fn follow(standing: &mut ProcessStanding, next: Next, why: &str, max_restarts: u32) {
-    let (state, next_at, why) = match next {
-        Next::Stop => (ProcessState::Stopped, None, why.to_owned()),
-        Next::Fail => (
-            ProcessState::Failed,
-            None,
-            format!("{why}; it is never restarted"),
-        ),
-        Next::GiveUp(0) => (
-            ProcessState::Failed,
-            None,
-            format!("{why}; no restart is allowed"),
-        ),
-        Next::GiveUp(count) => {
-            let why = format!("{why}, also after {count} restarts in a row");
-            (ProcessState::Failed, None, why)
-        }
-        Next::Again { at, restarts } => {
-            standing.restarts = restarts;
-            let why = format!("{why}; restart {restarts} of {max_restarts}");
-            (ProcessState::Backoff, Some(at), why)
-        }
-    };
-    standing.state = state;
-    standing.next_at = next_at;
-    standing.why = Some(why.into());
-}
-
-fn log_end(number: u64, why: &str, next: Next) {
-    match next {
-        Next::Stop => tracing::info!(process = number, "{why}"),
-        Next::Again { restarts, .. } => tracing::info!(process = number, restarts, "{why}: it starts again"),
-        Next::Fail | Next::GiveUp(_) => tracing::warn!(process = number, "{why}: it stays down"),
-    }
-}
-
-/// How a run ended.
-fn end_in_words(verdict: &Verdict, exit: Option<&Exit>, then: Option<AfterStop>) -> String {
-    if then == Some(AfterStop::Unready) {
-        return "it was not ready in time".to_owned();
-    }
-    let code = exit.and_then(|exit| exit.exit_code);
-    let signal = exit.and_then(|exit| exit.signal);
-    match (verdict.outcome, code, signal) {
-        ("ok" | "exit_code", Some(code), _) => format!("it ended with exit code {code}"),
-        ("signal", _, Some(signal)) => format!("it was ended by signal {signal}"),
-        (outcome, ..) => verdict.message.clone().unwrap_or_else(|| outcome.to_owned()),
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

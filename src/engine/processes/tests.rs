@@ -382,7 +382,7 @@ fn a_snapshot_holds_them_and_what_is_reported() {
     let Stage { engine, folder, .. } = stage;
     drop(engine);
     let mut next = Stage::open_with(folder, small, |handle| {
-        handle.will_find(run(1, 1), Found::Running)
+        handle.will_find(run(1, 1), Found::Running);
     });
     let views = all(&mut next);
     assert_eq!(views.len(), 1);

@@ -462,7 +462,13 @@ fn the_hooks_file_does_what_it_promises() {
     home.wait_state(&id, &["running"]);
     let hooks = hooks();
     let events: Vec<&str> = hooks.iter().map(|(event, _)| event.as_str()).collect();
-    for event in ["Notification", "UserPromptSubmit", "PreToolUse", "Stop"] {
+    for event in [
+        "Notification",
+        "UserPromptSubmit",
+        "PreToolUse",
+        "PostToolUse",
+        "Stop",
+    ] {
         assert!(events.contains(&event), "{events:?}");
     }
     // As Claude Code runs a hook: by a shell, with its input on stdin and the program in PATH.
@@ -499,7 +505,7 @@ fn the_hooks_file_does_what_it_promises() {
             .map(|(_, command)| command.as_str())
     };
     let report = || home.task(&id).report;
-    for event in ["UserPromptSubmit", "PreToolUse", "Stop"] {
+    for event in ["UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop"] {
         let input = r#"{"hook_event_name":"Notification","message":"Claude needs your permission"}"#;
         run(of("Notification").expect("a hook"), input, Some(&id));
         let marked = report().expect("it is marked");

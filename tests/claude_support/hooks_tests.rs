@@ -69,6 +69,7 @@ fn the_events_that_the_hooks_are_for_happen_in_a_worker() {
     let id = desk.queue("mend the test", &[]);
     desk.wait_success(&id);
     let fired = std::fs::read_to_string(fired).unwrap_or_default();
-    let expected = ["UserPromptSubmit", "PreToolUse", "Stop"].map(|event| format!("{event} {id}"));
+    let expected =
+        ["UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop"].map(|event| format!("{event} {id}"));
     assert_eq!(fired.lines().collect::<Vec<_>>(), expected);
 }

@@ -43,6 +43,15 @@ impl Engine {
         Ok(Answer::StatusUpdate(views.status_line(&view)))
     }
 
+    /// The task waits for nobody any more.
+    pub(in crate::engine) fn take_mark_away(&mut self, key: TaskKey, batch: &mut Batch) {
+        if self.store.reports.get(&key).is_some_and(|report| report.waiting) {
+            self.store.report(key, None);
+            batch.records.push(Record::Reported { key, report: None });
+            batch.touched.push(key);
+        }
+    }
+
     fn report_of_task(
         &mut self,
         id: &str,

@@ -525,6 +525,41 @@ fn the_hooks_file_does_what_it_promises() {
 }
 
 #[test]
+fn admission_counts_what_they_use_and_keeps_free_what_they_declare() {
+    let home = Home::with_config("[admission]\nenabled = true\n");
+    let _daemon = home.daemon();
+    home.ok(["workspace", "create", "api", "--no-folder"]);
+    let id = spawn(&home, &["--memory", "3GiB", "exec sleep 600"]);
+    spawn(&home, &["exec sleep 600"]);
+    let admission: serde_json::Value = serde_json::from_str(&home.ok(["admission", "--json"])).expect("JSON");
+    let held = admission["reservations"].as_array().expect("a list");
+    assert_eq!(
+        held.len(),
+        1,
+        "who declares nothing holds nothing back: {admission:#}"
+    );
+    assert_eq!(
+        (held[0]["id"].as_str(), held[0]["reserved_bytes"].as_u64()),
+        (Some("@1"), Some(3 << 30))
+    );
+    let used = wait_for("both to be measured", || {
+        let used: Vec<u64> = processes(&home)
+            .iter()
+            .filter_map(|view| view.used_bytes)
+            .collect();
+        (used.len() == 2).then_some(used)
+    });
+    assert!(
+        used.iter().all(|bytes| *bytes > 0 && *bytes < 1 << 30),
+        "{used:?}"
+    );
+    home.ok(["process", "stop", &id]);
+    wait_state(&home, &id, "stopped");
+    let admission: serde_json::Value = serde_json::from_str(&home.ok(["admission", "--json"])).expect("JSON");
+    assert_eq!(admission["reservations"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
 fn a_template_starts_its_processes() {
     let home = home();
     let templates = home.path().join(".config/wezterm-parallel/templates");

@@ -599,7 +599,7 @@ fn a_template_starts_its_processes() {
     ");
     home.ok(["workspace", "remove", "--force", "shop"]);
     wait_for("them to go", || processes(&home).is_empty().then_some(()));
-    let wrong = template.replace("ready_line = \"serving {name}\"", "ready_line = \"{nam}\"");
+    let wrong = template.replace("ready_line = \"serving {name}\"", "ready_line = \"{port}\"");
     std::fs::write(templates.join("wrong.toml"), wrong).expect("a template");
     let shown = said(&home, &["template", "check", "wrong"]);
     assert!(

@@ -302,6 +302,7 @@ impl Engine {
         } else if was == ProcessState::Backoff {
             self.change_process(now, number, batch, |standing| {
                 standing.state = ProcessState::Stopped;
+                standing.why = None;
                 standing.next_at = None;
                 standing.restarts = 0;
             });

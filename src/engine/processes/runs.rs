@@ -210,6 +210,7 @@ impl Engine {
     pub(super) fn stop_run(&mut self, now: Tick, number: u64, then: AfterStop, batch: &mut Batch) {
         self.change_process(now, number, batch, |standing| {
             standing.state = ProcessState::Stopping;
+            standing.why = None;
             standing.then = Some(then);
         });
         if let Some(id) = self.run_of(number) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wezterm_parallel_scheduler::{State, Tick};
+use wezterm_parallel_scheduler::{Reason, State, Tick};
 
 use super::policy::{self, Next, Rules, Run};
 use crate::engine::batch::Batch;
@@ -67,6 +67,7 @@ impl Engine {
             is_good: verdict.state == State::Succeeded,
             restarts: image.standing.restarts,
         };
+        let unstarted = unstarted(&image.standing);
         let why = end_in_words(verdict, exit.as_deref(), then);
         let note = |standing: &mut ProcessStanding| {
             standing.report = None;
@@ -93,7 +94,10 @@ impl Engine {
                 self.begin_run(now, number, batch);
             }
             None | Some(AfterStop::Unready) => {
-                let next = policy::after(rules, now, run);
+                let next = match verdict.reason {
+                    Reason::NotStarted => policy::after_no_start(rules, now, unstarted),
+                    _ => policy::after(rules, now, run),
+                };
                 log_end(number, &why, next);
                 self.change_process(now, number, batch, |standing| {
                     note(standing);
@@ -113,6 +117,20 @@ impl Engine {
             good_after_ms: millis(config.good_after),
         }
     }
+}
+
+/// How many of the last runs in a row never began.
+fn unstarted(standing: &ProcessStanding) -> u32 {
+    let outcomes = standing
+        .runs
+        .iter()
+        .rev()
+        .skip(1)
+        .map(|run| run.outcome.as_deref());
+    outcomes
+        .take_while(|outcome| *outcome == Some("not_started"))
+        .map(|_| 1)
+        .sum()
 }
 
 /// What comes next, with the reason for it.
@@ -138,6 +156,10 @@ fn follow(standing: &mut ProcessStanding, next: Next, why: &str, max_restarts: u
             let why = format!("{why}; restart {restarts} of {max_restarts}");
             (ProcessState::Backoff, Some(at), why)
         }
+        Next::Try { at } => {
+            let why = format!("it could not be started: {why}");
+            (ProcessState::Backoff, Some(at), why)
+        }
     };
     standing.state = state;
     standing.next_at = next_at;
@@ -148,6 +170,10 @@ fn log_end(number: u64, why: &str, next: Next) {
     match next {
         Next::Stop => tracing::info!(process = number, "{why}"),
         Next::Again { restarts, .. } => tracing::info!(process = number, restarts, "{why}: it starts again"),
+        Next::Try { .. } => tracing::warn!(
+            process = number,
+            "it could not be started: {why}: it is tried again"
+        ),
         Next::Fail | Next::GiveUp(_) => tracing::warn!(process = number, "{why}: it stays down"),
     }
 }

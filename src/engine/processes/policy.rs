@@ -45,6 +45,19 @@ pub(super) enum Next {
         /// Restarts in a row, with this one.
         restarts: u32,
     },
+    /// It has not begun, and is tried again, which is no restart.
+    Try {
+        /// When.
+        at: Tick,
+    },
+}
+
+/// What follows a run that never began, after so many others: the daemon ended before it, or there could be no shim. It
+/// says nothing of the process, so no policy keeps it from its start.
+pub(super) fn after_no_start(rules: Rules, now: Tick, before: u32) -> Next {
+    Next::Try {
+        at: now.plus_ms(wait_ms(rules, before)),
+    }
 }
 
 /// What follows the end of this run.
@@ -164,7 +177,7 @@ mod tests {
                         prop_assert_eq!(count, max_restarts);
                         break;
                     }
-                    Next::Stop | Next::Fail => prop_assert!(false, "always means always"),
+                    Next::Stop | Next::Fail | Next::Try { .. } => prop_assert!(false, "always means always"),
                 }
             }
         }

@@ -115,12 +115,8 @@ impl Engine {
 
     /// Starts a run that is written down; a report if that fails.
     pub(in crate::engine) fn launch_run(&mut self, now: Tick, id: AttemptId) {
-        let launched = self.prepare_run(id).and_then(|launch| {
-            tracing::debug!(process = number_of(id.key), run = id.attempt, "start");
-            self.executor.launch(launch).map_err(|error| error.to_string())
-        });
-        match launched {
-            Ok(()) => self.probe(id),
+        let launch = match self.prepare_run(id) {
+            Ok(launch) => launch,
             Err(why) => {
                 let exit = Exit {
                     spawn_error: Some(why),
@@ -128,8 +124,13 @@ impl Engine {
                     ended_at_ms: now.0,
                     ..Exit::default()
                 };
-                self.own_reports.push(Report::Ended(id, exit));
+                return self.own_reports.push(Report::Ended(id, exit));
             }
+        };
+        tracing::debug!(process = number_of(id.key), run = id.attempt, "start");
+        match self.executor.launch(launch) {
+            Ok(()) => self.probe(id),
+            Err(error) => self.own_reports.push(Report::NotStarted(id, error.to_string())),
         }
     }
 

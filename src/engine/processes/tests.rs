@@ -353,6 +353,46 @@ fn a_reboot_starts_by_policy_what_was_running() {
 }
 
 #[test]
+fn a_run_that_never_began_is_tried_again_whatever_the_policy() {
+    let mut first = stage();
+    let never = ProcessSpawn {
+        restart: Some(RestartPolicy::Never),
+        max_restarts: Some(0),
+        ..spawn("once")
+    };
+    first.ask_one(message(never));
+    // The daemon was killed between the record and the shim.
+    let mut next = first.reopen_with(|_| {});
+    let reports = std::mem::take(&mut next.engine.own_reports);
+    next.engine
+        .play(reports.into_iter().map(Happened::Reported).collect());
+    let view = all(&mut next).remove(0);
+    assert_eq!((view.state.as_str(), view.restarts), ("backoff", 0));
+    next.handle.refuse_launches(Some("no launcher"));
+    for _ in 0..3 {
+        let_backoff_pass(&mut next);
+        let reports = std::mem::take(&mut next.engine.own_reports);
+        next.engine
+            .play(reports.into_iter().map(Happened::Reported).collect());
+    }
+    let view = all(&mut next).remove(0);
+    assert_eq!(
+        view.message.as_deref(),
+        Some("it could not be started: no launcher")
+    );
+    let image = next.engine.store.processes.get(1).expect("the process");
+    let wait = image
+        .standing
+        .next_at
+        .map(|at| at.ms_since(next.engine.clock.now()));
+    assert!(wait.is_some_and(|ms| ms > 4_000), "the wait doubles: {wait:?}");
+    next.handle.refuse_launches(None);
+    let_backoff_pass(&mut next);
+    assert_eq!(launched(&next), [run(1, 5)]);
+    assert_eq!(state(&mut next), "running");
+}
+
+#[test]
 fn a_snapshot_holds_them_and_what_is_reported() {
     let mut small = config("2");
     small.journal.snapshot_bytes.0 = 1024;

@@ -415,10 +415,15 @@ fn a_snapshot_holds_them_and_what_is_reported() {
         note: Some("which port?".to_owned()),
     };
     stage.ask_one(Message::StatusUpdate(report));
-    for _ in 0..40 {
+    // It is written by another thread.
+    let begun = std::time::Instant::now();
+    while stage.engine.journal.stats().snapshots == 0 {
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(60),
+            "no snapshot"
+        );
         stage.tick();
     }
-    assert!(stage.engine.journal.stats().snapshots > 0);
     let Stage { engine, folder, .. } = stage;
     drop(engine);
     let mut next = Stage::open_with(folder, small, |handle| {

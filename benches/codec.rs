@@ -137,6 +137,7 @@ fn queued() -> Answer {
     Answer::StatusUpdate(StatusUpdate {
         process_id: "12345".to_owned(),
         status: "Queued".to_owned(),
+        note: None,
     })
 }
 

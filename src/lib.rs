@@ -20,6 +20,7 @@ pub mod logging;
 pub mod metrics;
 pub mod pane;
 mod platform;
+pub mod prober;
 pub mod protocol;
 pub mod secrets;
 pub mod templates;

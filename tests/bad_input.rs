@@ -124,8 +124,38 @@ fn bad_lines() -> Vec<(&'static str, Vec<u8>)> {
         ("wrong state", br#"{"Retry":{"ids":["first"]}}"#),
         ("no numbers", br#"{"ReserveIds":{"count":0}}"#),
         (
-            "not yet",
+            "process without a workspace",
             br#"{"ProcessSpawn":{"workspace":"api","command":"true"}}"#,
+        ),
+        (
+            "process without a command",
+            br#"{"ProcessSpawn":{"workspace":"api"}}"#,
+        ),
+        (
+            "unknown restart policy",
+            br#"{"ProcessSpawn":{"workspace":"api","command":"true","restart":"sometimes"}}"#,
+        ),
+        (
+            "several ready checks",
+            br#"{"ProcessSpawn":{"workspace":"api","command":"true","ready":{"port":80,"line":"up"}}}"#,
+        ),
+        (
+            "ready timeout alone",
+            br#"{"ProcessSpawn":{"workspace":"api","command":"true","ready_timeout_ms":5}}"#,
+        ),
+        ("unknown process", br#"{"ProcessStop":{"ids":["@1"]}}"#),
+        ("no processes", br#"{"ProcessRestart":{"ids":[]}}"#),
+        (
+            "unknown report",
+            br#"{"StatusUpdate":{"process_id":"first","status":"waitin"}}"#,
+        ),
+        (
+            "report of nobody",
+            br#"{"StatusUpdate":{"process_id":"","status":"waiting"}}"#,
+        ),
+        (
+            "report of what waits",
+            br#"{"StatusUpdate":{"process_id":"first","status":"waiting"}}"#,
         ),
     ];
     let short = short.iter().map(|(what, line)| (*what, line.to_vec()));
@@ -192,7 +222,16 @@ fn over_the_socket() {
     no ids: "invalid_value","message":"no ids are given","hint":"name at least one task"
     wrong state: "wrong_state","message":"task 'first' is queued, but must be over","hint":"nothing was changed"
     no numbers: "invalid_value","message":"`count` is 0, but must be 1 to 10000000","hint":"reserve in several steps"
-    not yet: "unsupported","message":"this daemon does not do processes yet","hint":"a newer version may"
+    process without a workspace: "not_found","message":"there is no workspace 'api'","hint":"`wezterm-parallel workspace list` shows them all"
+    process without a command: "invalid_value","message":"there is neither `command` nor `argv`","hint":"give one of them"
+    unknown restart policy: "invalid_value","message":"`restart` of `ProcessSpawn` cannot be `sometimes`","hint":"known are: never, on-failure, always"
+    several ready checks: "invalid_value","message":"`ready` takes one of `port`, `line` and `command`","hint":"leave `ready` out if there is nothing to wait for"
+    ready timeout alone: "invalid_value","message":"there is `ready_timeout_ms` and no `ready`","hint":"say how it is found out that it is ready, by port, line or command"
+    unknown process: "not_found","message":"there is no process '@1'","hint":"`wezterm-parallel process list` shows them all, with their ids"
+    no processes: "invalid_value","message":"no ids are given","hint":"name at least one process; `wezterm-parallel process list` shows them"
+    unknown report: "invalid_value","message":"`status`: a worker cannot report 'waitin'","hint":"did you mean `waiting`?"
+    report of nobody: "invalid_value","message":"`process_id` is empty","hint":"a worker finds its own in WEZTERM_PARALLEL_TASK"
+    report of what waits: "wrong_state","message":"task 'first' is queued: only what runs can report its status","hint":"nothing was changed"
     "#);
     assert_eq!(home.tasks().len(), 2, "something was queued");
     // A line without an end is cut off, with a word why.

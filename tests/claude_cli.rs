@@ -9,5 +9,7 @@ mod support;
 
 #[path = "claude_support/facts_tests.rs"]
 mod facts;
+#[path = "claude_support/hooks_tests.rs"]
+mod hooks;
 #[path = "claude_support/worker_tests.rs"]
 mod worker;

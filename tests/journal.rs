@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use wezterm_parallel::executor::{Exit, StopCause};
 use wezterm_parallel::journal::{
-    AttemptImage, EnvHash, Extra, Journal, Lsn, Options, Record, Spec, TaskImage,
+    AttemptImage, EnvHash, Extra, Journal, Lsn, Options, ProcessImage, ProcessSpec, ProcessStanding,
+    ProcessState, Record, Reported, Spec, TaskImage,
 };
+use wezterm_parallel::protocol::{ReadyCheck, RestartPolicy};
 use wezterm_parallel_scheduler::{
     Backoff, Change, Condition, Dependency, Edit, Lane, Needs, Reason, Relief, Requeue, State, Submission,
     Task, TaskKey, Tick,
@@ -91,6 +93,7 @@ fn state() -> Vec<Record> {
             reserved: vec![(10, 20), (30, 30)],
             spent: vec![1, u64::MAX],
             at: Tick(1_700_000_000_900),
+            next_process: 0,
         },
         Record::Environment {
             hash: EnvHash(u64::MAX),
@@ -106,6 +109,7 @@ fn state() -> Vec<Record> {
 fn image(key: u64) -> Record {
     Record::Image(Box::new(TaskImage {
         revived_after: 0,
+        report: None,
         task: Task {
             submission: submission(key),
             state: State::Lost,
@@ -282,6 +286,75 @@ fn later_changes_and_reasons_have_these_names() {
         let written = serde_json::to_value(reason).expect("a reason is JSON");
         assert_eq!(written, reason.name());
     }
+}
+
+#[test]
+fn processes_and_reports_have_these_shapes() {
+    let spec = ProcessSpec {
+        name: None,
+        workspace: "api".into(),
+        command: Some("npm run dev".into()),
+        argv: None,
+        cwd: "/home/me".into(),
+        env: EnvHash(7),
+        restart: RestartPolicy::OnFailure,
+        max_restarts: 10,
+        ready: Some(ReadyCheck {
+            port: Some(80),
+            ..ReadyCheck::default()
+        }),
+        ready_timeout_ms: None,
+        memory_bytes: 0,
+        created_at: Tick(1),
+        content: 9,
+    };
+    let standing = ProcessStanding {
+        state: ProcessState::Backoff,
+        run: 2,
+        restarts: 1,
+        next_at: Some(Tick(5)),
+        why: Some("it ended with exit code 1".into()),
+        ..ProcessStanding::default()
+    };
+    let report = Reported {
+        waiting: true,
+        note: Some("which?".into()),
+        at: Tick(3),
+    };
+    let records = [
+        (
+            Record::Process {
+                number: 1,
+                image: Some(Box::new(ProcessImage { spec, standing })),
+            },
+            r#"{"process":{"number":1,"image":{"spec":{"workspace":"api","command":"npm run dev","cwd":"/home/me","env":7,"restart":"on-failure","max_restarts":10,"ready":{"port":80},"memory_bytes":0,"created_at":1,"content":9},"standing":{"state":"backoff","run":2,"restarts":1,"next_at":5,"why":"it ended with exit code 1","runs":[]}}}}"#,
+        ),
+        (
+            Record::Process {
+                number: 1,
+                image: None,
+            },
+            r#"{"process":{"number":1,"image":null}}"#,
+        ),
+        (
+            Record::Reported {
+                key: TaskKey(7),
+                report: Some(Box::new(report)),
+            },
+            r#"{"reported":{"key":7,"report":{"waiting":true,"note":"which?","at":3}}}"#,
+        ),
+    ];
+    for (record, expected) in records {
+        assert_eq!(
+            serde_json::to_string(&record).expect("a record is JSON"),
+            expected
+        );
+        let read: Record = serde_json::from_str(expected).expect("it was just written");
+        assert_eq!(read, record);
+    }
+    // A state without processes is written as it always was.
+    let plain = serde_json::to_string(&state()[0]).expect("a record is JSON");
+    assert!(!plain.contains("process"), "{plain}");
 }
 
 #[test]

@@ -368,6 +368,19 @@ fn a_queued_task_is_shown_where_it_is_asked_for() {
     assert_eq!(screen.focus().0, "1");
 }
 
+#[test]
+fn a_process_is_shown_in_a_pane_of_its_own() {
+    let screen = Screen::new();
+    let _daemon = screen.home.daemon();
+    screen.home.ok(["workspace", "create", "api", "--no-folder"]);
+    let spawn = ["process", "spawn", "-w", "api", "--pane", "new", "sleep 600"];
+    assert_eq!(screen.ok(&spawn), "");
+    assert_eq!(screen.listed(), ["task @1@10"]);
+    let calls = screen.calls();
+    let expected = "spawn --window-id 0 --cwd HOME -- PROGRAM attach --task @1";
+    assert!(calls.contains(&expected.to_owned()), "{calls:?}");
+}
+
 /// Queues from pane 0; the task must be queued, the exit code 0, and stdout the id alone: the stderr.
 fn queued_with_a_warning(screen: &Screen, arguments: &[&str]) -> String {
     let output = screen.in_pane("0", arguments);

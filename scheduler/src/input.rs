@@ -5,8 +5,8 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::{
-    AdmissionRules, Budget, Change, Edit, Gate, GateNotice, HostReading, Lane, LanePeak, Reason, Share,
-    State, Submission, TaskKey, Tick, TreeMemory,
+    AdmissionRules, Budget, Change, Companion, Edit, Gate, GateNotice, HostReading, Lane, LanePeak, Reason,
+    Share, State, Submission, TaskKey, Tick, TreeMemory,
 };
 
 /// Something happened or was asked for.
@@ -95,6 +95,8 @@ pub enum Input {
         /// All that were.
         trees: Vec<TreeMemory>,
     },
+    /// What runs beside the tasks from now on, in place of all that did before. Nothing of it is decided here.
+    SetCompanions(Vec<Companion>),
     /// What was learned before a restart (see [`crate::Scheduler::peaks`]).
     SetPeaks(Vec<LanePeak>),
 }

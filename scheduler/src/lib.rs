@@ -39,8 +39,9 @@ mod timers;
 mod view;
 
 pub use admission::{
-    AdmissionReport, AdmissionRules, GateNotice, GateVerdict, HostCpu, HostMemory, HostReading, LanePeak,
-    Measured, ProfileRules, Rate, RateScope, Relief, ReliefRules, ReservationReport, Source, TreeMemory,
+    AdmissionReport, AdmissionRules, Companion, CompanionReport, GateNotice, GateVerdict, HostCpu,
+    HostMemory, HostReading, LanePeak, Measured, ProfileRules, Rate, RateScope, Relief, ReliefRules,
+    ReservationReport, Source, TreeMemory,
 };
 pub use budgets::{Budget, BudgetScope};
 pub use census::{Census, PriorityClass};

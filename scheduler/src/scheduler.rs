@@ -145,6 +145,7 @@ impl Scheduler {
             }
             Input::Reading(reading) => self.admission.see(now, *reading),
             Input::WorkerMemory { taken_at, trees } => self.admission.measure(now, taken_at, &trees),
+            Input::SetCompanions(companions) => self.admission.companions.set(companions),
             Input::SetPeaks(peaks) => self
                 .admission
                 .import_peaks(peaks, |lane| self.lanes.number_of(lane)),

@@ -8,8 +8,8 @@ mod machine_support;
 use common::{lane, plain, starts, Bench};
 use machine_support::{available, declaring, idle, in_lane, machine, notices, peak, rules, GIB, MIB};
 use wezterm_parallel_scheduler::{
-    Action, AdmissionRules, Edit, HostMemory, HostReading, Input, Measured, Reason, Source, State, TaskKey,
-    Tick,
+    Action, AdmissionRules, Companion, Edit, HostMemory, HostReading, Input, Measured, Reason, Source, State,
+    TaskKey, Tick,
 };
 
 fn queue(bench: &mut Bench, keys: std::ops::RangeInclusive<u64>) -> Vec<u64> {
@@ -424,4 +424,40 @@ fn defaults_fit_small_machines_and_large_ones() {
         floors,
         [GIB / 8, GIB / 2, GIB, GIB, 16 * GIB / 10, 256 * GIB / 10]
     );
+}
+
+#[test]
+fn what_runs_beside_the_tasks_is_kept_free_and_never_paused() {
+    let mut bench = machine(rules());
+    bench.read(idle(1_000));
+    let companion = Companion {
+        key: TaskKey(1 << 63),
+        reserved_bytes: 9 * GIB,
+    };
+    bench.apply(Input::SetCompanions(vec![companion]));
+    // 14 GiB less 1.6 GiB less 9 GiB: one of 3 GiB fits, and no other.
+    assert_eq!(declaring_many(&mut bench, 1..=2, 3 * GIB), [1]);
+    bench.read(idle(1_500));
+    assert!(
+        bench.why(2)[0]
+            .contains("3.0 GiB are reserved for a running task and 9.0 GiB are reserved for processes"),
+        "{:?}",
+        bench.why(2)
+    );
+    // What it has taken shows in the reading, and is not held back a second time.
+    bench.now = Tick(2_000);
+    bench.apply(Input::WorkerMemory {
+        taken_at: Tick(2_000),
+        trees: vec![wezterm_parallel_scheduler::TreeMemory {
+            key: companion.key,
+            attempt: 1,
+            bytes: 2 * GIB,
+        }],
+    });
+    bench.read(available(2_000, 12 * GIB));
+    let report = bench.scheduler.admission(bench.now);
+    assert_eq!(report.outstanding_bytes, (3 + 7) * GIB);
+    assert_eq!(report.companions[0].used, Some((Tick(2_000), 2 * GIB)));
+    // It has gone: its memory is free for others.
+    assert_eq!(starts(&bench.apply(Input::SetCompanions(Vec::new()))), [2]);
 }

@@ -15,6 +15,7 @@ use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::output_file::OutputFile;
 use super::prefix::PrefixWriter;
+use super::process_text::noun;
 use super::question_text::Teller;
 use super::task_text::{end_words, has_ended, has_succeeded, outcome_words, pause_words};
 use super::watch::Watch;
@@ -39,7 +40,7 @@ const PIECES_PER_TURN: usize = 64;
 )]
 pub(crate) struct FollowArgs {
     /// The tasks; with several, each line begins with `[ID]`
-    #[arg(value_name = "ID", required = true, value_parser = value::task_id)]
+    #[arg(value_name = "ID", required = true, value_parser = value::task_or_process)]
     ids: Vec<String>,
     /// Begin with the last lines of what is there
     #[arg(long, value_name = "LINES")]
@@ -185,7 +186,8 @@ impl<'a> Followers<'a> {
             return Ok(false);
         };
         let Some(task) = self.watch.task(id) else {
-            screen::note(&format!("task {id}: removed before it could be seen to end"));
+            let noun = noun(id);
+            screen::note(&format!("{noun} {id}: removed before it could be seen to end"));
             self.exit = Exit::NotSucceeded;
             self.close(id);
             return Ok(true);
@@ -235,7 +237,8 @@ impl<'a> Followers<'a> {
             if !has_succeeded(task) {
                 let message = task.attempts.last().and_then(claude_text::message_words);
                 if let Some(message) = message {
-                    screen::note(&format!("task {id}: {message}"));
+                    let noun = noun(id);
+                    screen::note(&format!("{noun} {id}: {message}"));
                 }
                 screen::note(&end_words(task));
                 self.exit = Exit::NotSucceeded;
@@ -288,7 +291,8 @@ impl Stream {
     fn announce(&self, id: &str, attempt: &AttemptView, prefixed: bool) {
         if attempt.n > 1 && !prefixed {
             let dim = text::DIM;
-            screen::note(&format!("{dim}--- task {id}, attempt {} ---{dim:#}", attempt.n));
+            let noun = noun(id);
+            screen::note(&format!("{dim}--- {noun} {id}, attempt {} ---{dim:#}", attempt.n));
         }
     }
 

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::line_splitter::LineSplitter;
 use super::output_file::{OutputFile, Piece};
-use super::{claude_text, screen, value};
+use super::{claude_text, process_text, screen, value};
 use crate::claude::Transcript;
 use crate::protocol::{AttemptView, TaskView};
 
@@ -23,7 +23,7 @@ use crate::protocol::{AttemptView, TaskView};
 )]
 pub(crate) struct LogArgs {
     /// The task
-    #[arg(value_parser = value::task_id)]
+    #[arg(value_parser = value::task_or_process)]
     id: String,
     /// This attempt, counted from 1 [default: the last]
     #[arg(long, value_name = "N")]
@@ -52,18 +52,36 @@ impl LogArgs {
             tail: self.tail,
             ..Shown::default()
         };
-        if let Some(mut output) = AttemptOutput::open(attempt, shown)? {
-            output.finish(attempt.outcome.is_some(), &mut screen::raw_stdout()?)?;
-        }
-        // A profile that keeps stderr apart has it printed to stderr.
-        if let Some(mut errors) = open(&Path::new(&attempt.folder).join("stderr"))? {
-            print(&mut errors, self.tail, &mut io::stderr().lock())?;
-        }
-        if let Some(message) = claude_text::message_words(attempt) {
-            screen::note(&format!("attempt {}: {message}", attempt.n));
-        }
+        print_output(attempt, shown)?;
         Ok(Exit::Ok)
     }
+}
+
+/// Prints what one attempt wrote, the last one if none is named.
+pub(crate) fn print_attempt(
+    task: &TaskView,
+    number: Option<u32>,
+    tail: Option<usize>,
+) -> Result<(), Failure> {
+    let shown = Shown {
+        tail,
+        ..Shown::default()
+    };
+    print_output(chosen_attempt(task, number)?, shown)
+}
+
+fn print_output(attempt: &AttemptView, shown: Shown) -> Result<(), Failure> {
+    if let Some(mut output) = AttemptOutput::open(attempt, shown)? {
+        output.finish(attempt.outcome.is_some(), &mut screen::raw_stdout()?)?;
+    }
+    // A profile that keeps stderr apart has it printed to stderr.
+    if let Some(mut errors) = open(&Path::new(&attempt.folder).join("stderr"))? {
+        print(&mut errors, shown.tail, &mut io::stderr().lock())?;
+    }
+    if let Some(message) = claude_text::message_words(attempt) {
+        screen::note(&format!("attempt {}: {message}", attempt.n));
+    }
+    Ok(())
 }
 
 /// The final answer alone, with a newline at its end.
@@ -102,10 +120,11 @@ fn final_answer(mut output: OutputFile) -> io::Result<Option<String>> {
 }
 
 fn chosen_attempt(task: &TaskView, number: Option<u32>) -> Result<&AttemptView, Failure> {
-    let id = &task.id;
+    let (id, noun) = (&task.id, process_text::noun(&task.id));
+    let unit = if noun == "task" { "attempt" } else { "run" };
     let Some(last) = task.attempts.last() else {
         return Err(
-            Failure::refused(format!("task {id} has not started: it is {}", task.state))
+            Failure::refused(format!("{noun} {id} has not started: it is {}", task.state))
                 .hint(format!("`wezterm-parallel explain {id}` says why")),
         );
     };
@@ -114,8 +133,8 @@ fn chosen_attempt(task: &TaskView, number: Option<u32>) -> Result<&AttemptView, 
     };
     let found = task.attempts.iter().find(|attempt| attempt.n == number);
     found.ok_or_else(|| {
-        Failure::refused(format!("task {id} has no attempt {number}"))
-            .hint(format!("its last attempt is {}", last.n))
+        Failure::refused(format!("{noun} {id} has no {unit} {number}"))
+            .hint(format!("its last {unit} is {}", last.n))
     })
 }
 

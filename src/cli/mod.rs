@@ -39,8 +39,11 @@ mod output_file;
 mod panes;
 mod pause;
 mod prefix;
+mod process;
+mod process_text;
 mod question_text;
 mod queue;
+mod report;
 mod retry;
 mod screen;
 mod service;
@@ -158,6 +161,8 @@ enum Command {
     Workspace(workspace::WorkspaceArgs),
     Template(template::TemplateArgs),
     Worktree(worktree::WorktreeArgs),
+    Process(process::ProcessArgs),
+    Report(report::ReportArgs),
     Panes(panes::PanesArgs),
     Daemon(daemon::DaemonArgs),
     Shutdown(shutdown::ShutdownArgs),
@@ -223,6 +228,8 @@ impl Command {
             Self::Workspace(args) => args.run(context),
             Self::Template(args) => args.run(context),
             Self::Worktree(args) => args.run(context),
+            Self::Process(args) => args.run(context),
+            Self::Report(args) => args.run(context),
             Self::Panes(args) => args.run(context),
             Self::Daemon(args) => args.run(context),
             Self::Shutdown(args) => args.run(context),
@@ -337,6 +344,16 @@ mod tests {
             "workspace use",
             "workspace use api --none",
             "template new a/b",
+            "process spawn",
+            "process spawn x -- y",
+            "process spawn --ready-port 0 x",
+            "process spawn --ready-port 80 --ready-line up x",
+            "process spawn --ready-timeout 5s x",
+            "process spawn --restart sometimes x",
+            "process stop",
+            "process log dev -f --run 2",
+            "report asleep",
+            "log @x",
             "panes assign 1 new",
             "queue --no-worktree --worktree-base main x",
             "worktree",

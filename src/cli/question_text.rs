@@ -2,11 +2,12 @@
 //!
 //! Pure. What a tool is to do comes from a model: it is shown with its control characters made visible.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::process_text;
 use super::text::{self, BOLD, DIM, YELLOW};
 use super::value::short_duration;
 use crate::claude::KEY_ARGUMENTS;
@@ -87,10 +88,24 @@ pub(crate) fn waiting_words(questions: &[QuestionView]) -> Option<String> {
 #[derive(Debug, Default)]
 pub(crate) struct Teller {
     told: HashSet<(String, String)>,
+    /// What the worker reported last, by task.
+    reported: HashMap<String, String>,
 }
 
 impl Teller {
-    /// What to say of the questions that are new.
+    /// What the worker reports, if that is new.
+    fn new_report(&mut self, task: &TaskView) -> Option<String> {
+        let id = &task.id;
+        let Some(words) = process_text::reported(task) else {
+            self.reported.remove(id);
+            return None;
+        };
+        let before = self.reported.insert(id.clone(), words.clone());
+        let (noun, shown) = (process_text::noun(id), text::visible(&words));
+        (before.as_ref() != Some(&words)).then(|| format!("{YELLOW}{noun} {id}:{YELLOW:#} {shown}"))
+    }
+
+    /// What to say of the questions that are new, and of what the worker reports.
     pub(crate) fn news(&mut self, task: &TaskView) -> Vec<String> {
         let id = &task.id;
         let new = |question: &&QuestionView| self.told.insert((id.clone(), question.request_id.clone()));
@@ -104,7 +119,8 @@ impl Teller {
             };
             format!("{YELLOW}task {id} asks:{YELLOW:#} {line} (wezterm-parallel {next})")
         };
-        task.questions.iter().filter(new).map(words).collect()
+        let questions: Vec<String> = task.questions.iter().filter(new).map(words).collect();
+        questions.into_iter().chain(self.new_report(task)).collect()
     }
 }
 

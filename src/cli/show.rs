@@ -9,7 +9,7 @@ use super::{screen, task_text, value, worktree_text};
 #[command(after_help = "Example:\n  wezterm-parallel show 7 --json | jq '.attempts[-1].exit_code'")]
 pub(crate) struct ShowArgs {
     /// The task
-    #[arg(value_parser = value::task_id)]
+    #[arg(value_parser = value::task_or_process)]
     id: String,
     /// Print the task as one JSON object
     #[arg(long)]

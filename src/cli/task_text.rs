@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, BOLD, CYAN, DIM, GREEN, RED, YELLOW};
 use super::value::{local_time, short_bytes, short_dollars, short_duration};
-use super::{claude_text, question_text, worktree_text};
+use super::{claude_text, process_text, question_text, worktree_text};
 use crate::protocol::{AttemptView, ExplanationView, GateView, StatusAnswer, Summary, TaskView};
 
 /// States that a task does not leave by itself.
@@ -86,6 +86,7 @@ pub(crate) fn state_words(task: &TaskView) -> String {
             .map(|signal| format!("signal {signal}")),
         ("failed" | "skipped", Some(reason)) => Some(crate::claude::outcome_words(reason)),
         ("waiting", _) => question_text::waiting_words(&task.questions),
+        ("running", _) => process_text::reported(task),
         _ => None,
     };
     match reason {
@@ -194,6 +195,7 @@ pub(crate) fn task(task: &TaskView, now_ms: u64) -> String {
         state_words(task)
     );
     optional_fact(&mut shown, "reason", task.reason.as_deref());
+    optional_fact(&mut shown, "reports", process_text::reported(task).as_deref());
     fact(&mut shown, "command", &command_line(task));
     fact(&mut shown, "worker", &task.worker);
     optional_fact(&mut shown, "label", task.label.as_deref());
@@ -378,7 +380,8 @@ pub(crate) fn pause_words(task: &TaskView, now_ms: u64) -> Option<String> {
         ("delayed", Some(start)) => {
             let left = short_duration(start.saturating_sub(now_ms));
             let which = if task.attempts.is_empty() { "first" } else { "next" };
-            Some(format!("task {id}: the {which} attempt begins in {left}"))
+            let noun = process_text::noun(id);
+            Some(format!("{noun} {id}: the {which} attempt begins in {left}"))
         }
         ("queued" | "blocked" | "held" | "paused", _) => Some(format!(
             "task {id}: {} (wezterm-parallel explain {id})",
@@ -396,7 +399,8 @@ pub(crate) fn end_words(task: &TaskView) -> String {
     } else {
         String::new()
     };
-    format!("task {}: {style}{}{style:#}{hint}", task.id, state_words(task))
+    let (noun, words) = (process_text::noun(&task.id), state_words(task));
+    format!("{noun} {}: {style}{words}{style:#}{hint}", task.id)
 }
 
 #[cfg(test)]

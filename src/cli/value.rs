@@ -164,8 +164,20 @@ pub(crate) fn env_setting(text: &str) -> Result<EnvSetting, String> {
 
 /// Reads a task's id.
 pub(crate) fn task_id(text: &str) -> Result<String, String> {
+    if protocol::is_process_id(text) {
+        return Err("that is a process: `wezterm-parallel process` stops and restarts it".to_owned());
+    }
     protocol::check_id(text).map_err(in_one_line)?;
     Ok(text.to_owned())
+}
+
+/// The id of a task, or of a process.
+pub(crate) fn task_or_process(text: &str) -> Result<String, String> {
+    match text.strip_prefix(protocol::PROCESS_MARK) {
+        Some(digits) if digits.parse::<u64>().is_ok() => Ok(text.to_owned()),
+        Some(_) => Err("the id of a process is @ and a number".to_owned()),
+        None => task_id(text),
+    }
 }
 
 /// Reads `ID` or `ID:success|failure|any`.

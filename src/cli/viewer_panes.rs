@@ -204,6 +204,18 @@ pub(crate) fn show_queued_task(context: &Context, id: &str, target: PaneTarget) 
     }
 }
 
+/// The same for a process that has just been spawned.
+pub(crate) fn show_spawned_process(context: &Context, id: &str, target: PaneTarget) {
+    if let Err(failure) = show_task(context, id, target) {
+        Context::warn(&format!(
+            "{failure}: the process runs, see `wezterm-parallel process log -f {id}`"
+        ));
+        if !failure.hint.is_empty() {
+            screen::note(&format!("hint: {}", failure.hint));
+        }
+    }
+}
+
 fn show_task(context: &Context, id: &str, target: PaneTarget) -> Result<(), Failure> {
     let mut desk = Desk::open(context)?;
     let wezterm = desk.wezterm();

@@ -105,7 +105,7 @@ impl<'a> Watch<'a> {
                     None => {}
                 }
             }
-            Event::Gate { .. } | Event::Queue { .. } => {}
+            Event::Gate { .. } | Event::Queue { .. } | Event::Status(_) => {}
             Event::Lagged { .. } => match self.resubscribe() {
                 Ok(all) => changed.extend(all),
                 Err(failure) => changed.extend(self.reconnect(failure)?),

@@ -87,7 +87,7 @@ struct EditArgs {
 struct RemoveArgs {
     /// Its name
     name: String,
-    /// Do not ask, even if tasks of it wait or run
+    /// Do not ask, even if tasks of it wait or run; its processes are stopped and removed
     #[arg(short, long)]
     force: bool,
 }
@@ -196,6 +196,9 @@ impl CreateArgs {
             view.name,
             place.unwrap_or_default()
         ));
+        if !view.processes.is_empty() {
+            screen::note(&format!("processes: {}", view.processes.join(" ")));
+        }
         for id in &view.tasks {
             screen::print_line(id)?;
         }
@@ -281,7 +284,7 @@ impl RemoveArgs {
             }
             removed => removed,
         };
-        let tasks = removed.map_err(|refused| refused.failure)?;
+        let (tasks, processes) = removed.map_err(|refused| refused.failure)?;
         if current_workspace::read(context)?.as_deref() == Some(self.name.as_str()) {
             current_workspace::write(context, None)?;
         }
@@ -289,6 +292,11 @@ impl RemoveArgs {
             0 => {}
             1 => screen::note(&format!("1 task goes on, and keeps the name {}", self.name)),
             _ => screen::note(&format!("{tasks} tasks go on, and keep the name {}", self.name)),
+        }
+        match processes {
+            0 => {}
+            1 => screen::note("1 process is stopped and removed"),
+            _ => screen::note(&format!("{processes} processes are stopped and removed")),
         }
         Ok(())
     }
@@ -300,15 +308,15 @@ struct Refused {
     failure: Failure,
 }
 
-/// Removes a workspace: how many tasks keep its name.
-fn remove(context: &Context, name: &str, force: bool) -> Result<u64, Refused> {
+/// Removes a workspace: how many tasks keep its name, and how many processes go with it.
+fn remove(context: &Context, name: &str, force: bool) -> Result<(u64, u64), Refused> {
     let message = Message::WorkspaceRemove(WorkspaceRemove {
         name: name.to_owned(),
         force,
     });
     let other = |failure| Refused { code: None, failure };
     match context.connect().map_err(other)?.ask(&message) {
-        Ok(Answer::WorkspaceRemoved(removed)) => Ok(removed.tasks),
+        Ok(Answer::WorkspaceRemoved(removed)) => Ok((removed.tasks, removed.processes)),
         Ok(answer) => Err(other(Failure::unexpected_answer(&answer))),
         Err(ClientError::Refused(answer)) => Err(Refused {
             code: Some(answer.code),

@@ -115,6 +115,9 @@ pub(crate) fn workspace(view: &WorkspaceView) -> String {
     if !view.tasks.is_empty() {
         line("queued at first", Some(view.tasks.join(" ")));
     }
+    if !view.processes.is_empty() {
+        line("processes", Some(view.processes.join(" ")));
+    }
     if view.folder_missing {
         let _ = writeln!(
             shown,
@@ -153,6 +156,7 @@ mod tests {
             running: 1,
             spent_usd: 0.5,
             tasks: vec!["1".into(), "2".into()],
+            processes: vec!["@1".into()],
         }
     }
 

@@ -104,6 +104,7 @@ pub(super) fn unexpected(answer: &Answer) -> ClientError {
         Answer::Workspace(_) => "Workspace",
         Answer::Workspaces(_) => "Workspaces",
         Answer::WorkspaceRemoved(_) => "WorkspaceRemoved",
+        Answer::Processes(_) => "Processes",
         Answer::Admission(_) => "Admission",
         Answer::Cost(_) => "Cost",
         Answer::Metrics(_) => "Metrics",

@@ -59,6 +59,7 @@ fn queued(id: &str) -> Answer {
     Answer::StatusUpdate(StatusUpdate {
         process_id: id.to_owned(),
         status: "Queued".to_owned(),
+        note: None,
     })
 }
 

@@ -29,7 +29,7 @@ pub(super) enum Kind {
 }
 
 /// Every key outside of the tables that users name the entries of.
-pub(super) const KEYS: [(&str, Kind); 40] = [
+pub(super) const KEYS: [(&str, Kind); 44] = [
     ("pool.slots", Kind::Text),
     ("pool.default_worker", Kind::Text),
     ("pool.default_priority", Kind::Number),
@@ -54,6 +54,10 @@ pub(super) const KEYS: [(&str, Kind); 40] = [
     ("limits.connections", Kind::Number),
     ("limits.write_timeout", Kind::Text),
     ("limits.event_buffer", Kind::Number),
+    ("processes.backoff", Kind::Text),
+    ("processes.backoff_max", Kind::Text),
+    ("processes.good_after", Kind::Text),
+    ("processes.max_restarts", Kind::Number),
     ("retention.age", Kind::Text),
     ("retention.tasks", Kind::Number),
     ("output.cap_bytes", Kind::Text),

@@ -11,6 +11,7 @@ mod load;
 mod metrics;
 mod model;
 mod paths;
+mod processes;
 mod signal;
 mod source;
 mod task_environment;

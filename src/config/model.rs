@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::admission::{Admission, StartRate};
 use super::metrics::MetricsConfig;
+use super::processes::ProcessesConfig;
 use super::task_environment::{EnvironmentConfig, SecretsConfig};
 use super::units::{duration, size};
 use super::worker::{WorkerConfig, WorkerKind};
@@ -33,6 +34,8 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// What clients and workspaces may use.
     pub limits: LimitsConfig,
+    /// How long-lived processes are restarted.
+    pub processes: ProcessesConfig,
     /// How long ended tasks are kept.
     pub retention: Retention,
     /// What is kept of a task's output.
@@ -208,6 +211,7 @@ impl Default for Config {
             admission: Admission::default(),
             scheduler: SchedulerConfig::default(),
             limits: LimitsConfig::default(),
+            processes: ProcessesConfig::default(),
             retention: Retention::default(),
             output: Output::default(),
             log: LogConfig::default(),

@@ -7,7 +7,7 @@ use super::metrics::MetricsConfig;
 use super::model::Config;
 use super::parse_signals;
 use super::worker::{WorkerConfig, WorkerKind};
-use crate::protocol::{check_id, hint, own_argument};
+use crate::protocol::{check_id, hint, own_argument, RESTARTS_MAX};
 
 /// As for tasks: more is a loop, not a retry.
 const RETRIES_MAX: u32 = 1000;
@@ -98,6 +98,30 @@ fn check_figures(config: &Config) -> Result<(), Fault> {
         "4KiB",
     )?;
     at_least("log.files", config.log.files, 1, "1")?;
+    let processes = &config.processes;
+    at_least(
+        "processes.backoff",
+        processes.backoff,
+        Duration::from_millis(1),
+        "1ms",
+    )?;
+    at_least(
+        "processes.backoff_max",
+        processes.backoff_max,
+        Duration::from_millis(1),
+        "1ms",
+    )?;
+    if processes.max_restarts > RESTARTS_MAX {
+        let message = format!(
+            "{} restarts, but at most {RESTARTS_MAX} are allowed",
+            processes.max_restarts
+        );
+        return Err(fault(
+            "processes.max_restarts",
+            message,
+            "more than that is a loop",
+        ));
+    }
     at_least(
         "journal.snapshot_bytes",
         config.journal.snapshot_bytes.0,

@@ -244,14 +244,22 @@ async fn next_event(events: &mut mpsc::Receiver<Event>, not_before: Instant) -> 
 
 /// An event and those that are there already, as one write.
 fn gather(first: Event, events: &mut mpsc::Receiver<Event>) -> Vec<Answer> {
-    let mut all = vec![Answer::Event(first)];
+    let mut all = vec![line_of(first)];
     while all.len() < LINES_MAX {
         match events.try_recv() {
-            Ok(event) => all.push(Answer::Event(event)),
+            Ok(event) => all.push(line_of(event)),
             Err(_) => break,
         }
     }
     all
+}
+
+/// An event as it goes out.
+fn line_of(event: Event) -> Answer {
+    match event {
+        Event::Status(update) => Answer::StatusUpdate(update),
+        event => Answer::Event(event),
+    }
 }
 
 fn subscribed() -> ErrorAnswer {

@@ -28,13 +28,14 @@ use self::lock::{Lock, LockError};
 use self::server::{Reload, Settings};
 use crate::config::{ensure_private_dir, Config, ConfigError, Loaded, Paths};
 use crate::engine::{self, Command, Engine, Inputs, Parts};
-use crate::executor::{ExecutorOptions, ProcessExecutor};
+use crate::executor::{AttemptId, ExecutorOptions, ProcessExecutor};
 use crate::gauge::{Gauge, Gauged};
 use crate::host::Sampler;
 use crate::journal::{self, JournalError};
 use crate::listener::{Heard, Listener};
 use crate::logging::{self, Destination, LogError};
 use crate::metrics::{Endpoint, Exporter, Ledger};
+use crate::prober::Prober;
 use crate::protocol::{DaemonInfo, ErrorAnswer, ErrorCode};
 use crate::templates::Templates;
 
@@ -228,6 +229,7 @@ fn serve(
     let (reports_tx, reports_rx) = mpsc::channel(engine::REPORTS_MAX);
     let (heard_tx, heard_rx) = mpsc::channel(crate::listener::HEARD_MAX);
     let (gauged_tx, gauged_rx) = mpsc::channel(crate::gauge::GAUGED_MAX);
+    let (probed_tx, probed_rx) = mpsc::channel(crate::prober::PROBED_MAX);
     let settings = Settings::from_config(&loaded.config);
     let exporter = Arc::new(Exporter::new());
     let endpoint =
@@ -237,13 +239,14 @@ fn serve(
         options,
         loaded,
         (&endpoint, exporter.ledger()),
-        (reports_tx, heard_tx, gauged_tx),
+        (reports_tx, heard_tx, gauged_tx, probed_tx),
     )?;
     let inputs = Inputs {
         commands: commands_rx,
         reports: reports_rx,
         heard: heard_rx,
         gauged: gauged_rx,
+        probed: probed_rx,
     };
     raise_file_limit();
     let (ended_tx, ended_rx) = watch::channel(false);
@@ -285,13 +288,14 @@ type Senders = (
     mpsc::Sender<crate::executor::Report>,
     mpsc::Sender<Heard>,
     mpsc::Sender<Gauged>,
+    mpsc::Sender<AttemptId>,
 );
 
 fn parts(
     options: &DaemonOptions,
     loaded: Loaded,
     (endpoint, ledger): (&Endpoint, Ledger),
-    (reports, heard, gauged): Senders,
+    (reports, heard, gauged, probed): Senders,
 ) -> Result<Parts, DaemonError> {
     let paths = &options.paths;
     let executor = ExecutorOptions {
@@ -319,6 +323,7 @@ fn parts(
         listener: Listener::start(heard).map_err(DaemonError::io("the listener's thread"))?,
         gauge: Gauge::start(Box::new(Sampler::new()), gauged)
             .map_err(DaemonError::io("the gauge's thread"))?,
+        prober: Prober::new(probed),
         tasks_folder: paths.data.join("tasks"),
         peaks_file: paths.data.join("peaks.json"),
         status_file: paths.status_file.clone(),

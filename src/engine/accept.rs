@@ -11,7 +11,7 @@ use super::admission_rules::milli;
 use super::agents::Agent;
 use super::budget::own_limit;
 use super::costs::micros;
-use super::environments::Variables;
+use super::environments::{check_secrets, Variables};
 use super::errors;
 use super::hash::StableHash;
 use super::sessions::{resolved, Origin};
@@ -19,7 +19,6 @@ use super::store::{IdUse, Store};
 use crate::config::Config;
 use crate::journal::{EnvHash, Extra, Record, Spec, WorktreeSpec};
 use crate::protocol::{self, ErrorAnswer, TaskQueue};
-use crate::secrets;
 use crate::worker::{Job, JobError, Profiles};
 
 /// Retries wait this long at first, doubled each time, unless the profile says otherwise.
@@ -161,7 +160,7 @@ impl Acceptor<'_> {
             agent.may_queue_in(task.workspace.as_deref().unwrap_or_default())?;
         }
         let variables = self.variables(task)?;
-        self.check_secrets(&variables)?;
+        check_secrets(self.config, variables.variables())?;
         self.check_program(task, &worker, &cwd, &variables)?;
         let path = variables.variables().get("PATH").map(String::as_str);
         let worktree = self.worktree(task, &cwd, path)?;
@@ -235,8 +234,8 @@ impl Acceptor<'_> {
     fn variables(&self, task: &TaskQueue) -> Result<Environment, ErrorAnswer> {
         let base = match (&task.env_ref, &task.env) {
             (Some(reference), _) => self.stored(reference)?,
-            (None, Some(env)) => Environment::New(self.captured(env)),
-            (None, None) => Environment::New(self.captured(self.own_environment)),
+            (None, Some(env)) => Environment::New(self.config.environment.captured(env)),
+            (None, None) => Environment::New(self.config.environment.captured(self.own_environment)),
         };
         if task.env_add.is_empty() {
             return Ok(base);
@@ -250,32 +249,10 @@ impl Acceptor<'_> {
         Ok(Environment::New(variables))
     }
 
-    /// What is kept of an environment.
-    fn captured(&self, variables: &Variables) -> Variables {
-        let kept = variables
-            .iter()
-            .filter(|(name, _)| self.config.environment.captures(name));
-        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
-    }
-
     fn stored(&self, reference: &str) -> Result<Environment, ErrorAnswer> {
         let hash = u64::from_str_radix(reference, 16).ok().map(EnvHash);
         let known = hash.and_then(|hash| Some(Environment::Stored(hash, self.store.environments.get(hash)?)));
         known.ok_or_else(|| errors::unknown_environment(reference))
-    }
-
-    /// References that could never be resolved are refused while somebody is there to mend them.
-    fn check_secrets(&self, environment: &Environment) -> Result<(), ErrorAnswer> {
-        for (variable, value) in environment.variables() {
-            let Some(name) = secrets::reference(value) else {
-                continue;
-            };
-            if self.config.secrets.command.is_empty() {
-                return Err(errors::no_secrets(variable, value));
-            }
-            secrets::check_name(name).map_err(|why| errors::bad_secret(variable, value, why))?;
-        }
-        Ok(())
     }
 
     /// The environment's hash, and its record if it is new.

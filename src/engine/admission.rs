@@ -186,6 +186,9 @@ impl Engine {
         if !self.config.admission.enabled {
             return;
         }
+        let beside = self.store.processes.up();
+        let beside = beside.filter_map(|(number, _)| self.run_of(number));
+        let beside: Vec<(AttemptId, PathBuf)> = beside.map(|id| (id, self.folder_of_any(id))).collect();
         let running: Vec<AttemptId> = self
             .scheduler
             .active()
@@ -206,7 +209,7 @@ impl Engine {
             return;
         }
         let with_folder = |id: AttemptId| -> (AttemptId, PathBuf) { (id, self.folder_of(id)) };
-        let wanted: Vec<_> = running.into_iter().map(with_folder).collect();
+        let wanted: Vec<_> = running.into_iter().map(with_folder).chain(beside).collect();
         if !wanted.is_empty() {
             self.gauging.trees_asked_at = Some(now);
             self.gauge.measure(wanted);

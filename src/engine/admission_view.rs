@@ -1,7 +1,10 @@
 //! How admission stands, in the words of the protocol.
 
-use wezterm_parallel_scheduler::{AdmissionReport, HostReading, LanePeak, Measured, ReservationReport, Tick};
+use wezterm_parallel_scheduler::{
+    AdmissionReport, CompanionReport, HostReading, LanePeak, Measured, ReservationReport, Tick,
+};
 
+use super::processes::number_of;
 use super::Engine;
 use crate::protocol::{
     AdmissionAnswer, Answer, GateState, LearnedView, MarksView, ReadingView, ReservationView,
@@ -13,7 +16,11 @@ impl Engine {
         self.watch_admission(now);
         let report = self.scheduler.admission(now);
         let reservations = report.reservations.iter();
-        let reservations = reservations.map(|held| self.reservation(now, held)).collect();
+        let reservations = reservations.map(|held| self.reservation(now, held));
+        // Those that declare nothing hold nothing back.
+        let companions = report.companions.iter().filter(|held| held.reserved_bytes > 0);
+        let companions = companions.map(|held| self.companion(now, held));
+        let reservations = reservations.chain(companions).collect();
         Answer::Admission(Box::new(AdmissionAnswer {
             reading: report.reading.as_ref().map(|reading| view(&report, reading)),
             marks: marks(&report),
@@ -26,6 +33,21 @@ impl Engine {
             reserved_bytes: report.outstanding_bytes,
             cpus_declared: report.cpus_declared_milli as f64 / 1_000.0,
         }))
+    }
+
+    fn companion(&self, now: Tick, held: &CompanionReport) -> ReservationView {
+        let run = number_of(held.key).and_then(|number| self.run_of(number));
+        ReservationView {
+            id: self.store.id(held.key),
+            attempt: run.map_or(0, |run| run.attempt),
+            reserved_bytes: held.reserved_bytes,
+            source: "declared".to_owned(),
+            used_bytes: held.used.map(|(_, bytes)| bytes),
+            used_age_ms: held.used.map(|(at, _)| now.ms_since(at)),
+            peak_bytes: held.peak_bytes,
+            cpus: 0.0,
+            relief: None,
+        }
     }
 
     fn reservation(&self, now: Tick, held: &ReservationReport) -> ReservationView {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use wezterm_parallel_scheduler::TaskKey;
 
 use super::errors;
+use super::processes::{id_of, number_of};
 use super::Engine;
 use crate::executor::{shim_process, AttemptId};
 use crate::protocol::{AgentRight, ErrorAnswer, Ids, Message};
@@ -63,12 +64,18 @@ impl Engine {
                 key: task.submission.key,
                 attempt: task.attempts,
             })
+            .chain(
+                self.store
+                    .processes
+                    .up()
+                    .filter_map(|(number, _)| self.run_of(number)),
+            )
             .collect();
         self.shims.0.retain(|id, _| active.contains(id));
         for id in active {
             if !self.shims.0.contains_key(&id) {
                 // Before its shim has said who it is, it has started nothing.
-                if let Some((pid, started)) = shim_process(&self.folder_of(id)) {
+                if let Some((pid, started)) = shim_process(&self.folder_of_either(id)) {
                     self.shims.0.insert(id, Ancestor { pid, started });
                 }
             }
@@ -81,14 +88,24 @@ impl Engine {
         self.agent_of(key)
     }
 
+    fn folder_of_either(&self, id: AttemptId) -> std::path::PathBuf {
+        match number_of(id.key) {
+            Some(_) => self.folder_of_any(id),
+            None => self.folder_of(id),
+        }
+    }
+
     fn agent_of(&self, key: TaskKey) -> Option<Agent> {
-        let lane = self.scheduler.lane(key)?;
-        let settings = self.store.workspaces.get(&lane.workspace);
+        let (id, workspace) = match number_of(key) {
+            Some(number) => (id_of(number), &self.store.processes.get(number)?.spec.workspace),
+            None => (self.store.id(key), &self.scheduler.lane(key)?.workspace),
+        };
+        let settings = self.store.workspaces.get(workspace);
         let own_rights = settings.and_then(|image| image.settings.allow_agents.clone());
         Some(Agent {
             key,
-            id: self.store.id(key),
-            workspace: Arc::clone(&lane.workspace),
+            id,
+            workspace: Arc::clone(workspace),
             rights: own_rights.unwrap_or_else(|| self.config.agents.allow.clone()),
         })
     }
@@ -100,6 +117,7 @@ impl Engine {
             Message::Status(_)
             | Message::Show(_)
             | Message::Explain(_)
+            | Message::ProcessList(_)
             | Message::WorkspaceList {}
             | Message::WorkspaceShow(_)
             | Message::Admission {}
@@ -117,13 +135,16 @@ impl Engine {
             Message::Hold(ids) | Message::Release(ids) => self.permit_on(agent, &ids.ids, false),
             Message::Pause(ids) | Message::Resume(ids) => self.permit_pause(agent, ids),
             Message::Retry(retry) => self.permit_on(agent, &retry.ids, false),
-            Message::StatusUpdate(_) | Message::Edit(_) | Message::Answer(_) | Message::Clean(_) => {
-                agent.needs(AgentRight::Tasks, message.name())
-            }
+            Message::StatusUpdate(_)
+            | Message::Edit(_)
+            | Message::Answer(_)
+            | Message::Clean(_)
+            | Message::ProcessSpawn(_)
+            | Message::ProcessStop(_)
+            | Message::ProcessRestart(_) => agent.needs(AgentRight::Tasks, message.name()),
             Message::WorkspaceCreate(_)
             | Message::WorkspaceEdit(_)
             | Message::WorkspaceRemove(_)
-            | Message::ProcessSpawn(_)
             | Message::Shutdown(_)
             | Message::Reload {} => agent.needs(AgentRight::Daemon, message.name()),
         }

@@ -4,6 +4,7 @@
 //! answers and events leave only after the records are on disk. Starts leave no sooner than their
 //! records are written (see `perform.rs`).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +24,14 @@ pub(super) struct Batch {
     pub(super) submitted: Vec<TaskKey>,
     /// Workspaces that were changed in this round, and how they stood before: taken back likewise.
     pub(super) workspaces: Vec<(Arc<str>, Option<Arc<WorkspaceImage>>)>,
+    /// Processes that were spawned in this round: taken back likewise.
+    pub(super) spawned: Vec<u64>,
+    /// Runs of processes to start, once they are written down.
+    pub(super) runs: Vec<AttemptId>,
+    /// Processes that were removed: watchers are told.
+    pub(super) gone: Vec<u64>,
+    /// Folders of processes that can go.
+    pub(super) folders: Vec<PathBuf>,
     /// Attempts to start.
     pub(super) starts: Vec<Start>,
     /// Signals to running attempts.
@@ -105,6 +114,10 @@ impl Batch {
     pub(super) fn absorb(&mut self, other: Self) {
         self.submitted.extend(other.submitted);
         self.workspaces.extend(other.workspaces);
+        self.spawned.extend(other.spawned);
+        self.runs.extend(other.runs);
+        self.gone.extend(other.gone);
+        self.folders.extend(other.folders);
         self.starts.extend(other.starts);
         self.controls.extend(other.controls);
         self.replies.extend(other.replies);

@@ -80,12 +80,7 @@ impl Engine {
 
     pub(super) fn cancel(&mut self, now: Tick, cancel: &Cancel, batch: &mut Batch) -> Answered {
         let signal = match &cancel.signal {
-            Some(name) => Some(parse_signal(name).ok_or_else(|| {
-                errors::invalid(
-                    format!("there is no signal '{name}'"),
-                    "give a name such as INT, TERM, HUP, KILL, or a number",
-                )
-            })?),
+            Some(name) => Some(parse_signal(name).ok_or_else(|| errors::unknown_signal(name))?),
             None => None,
         };
         let keys = self.find_all(&cancel.ids)?;

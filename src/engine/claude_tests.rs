@@ -250,6 +250,35 @@ fn a_question_lends_its_slot_and_its_answer_is_handed_on() {
 }
 
 #[test]
+fn an_answer_takes_away_the_mark_that_a_hook_has_made() {
+    let mut stage = stage_with(quick());
+    let asking = ClaudeOptions {
+        permissions: Some(Permissions::Ask),
+        ..ClaudeOptions::default()
+    };
+    let key = stage.queue(prompt("write it", Some(asking)));
+    let launch = stage.launch();
+    stage.print(&launch, &fixture(ASKED));
+    stage.until_state(key, State::Waiting);
+    stage.ask_one(Message::StatusUpdate(crate::protocol::StatusUpdate {
+        process_id: "1".to_owned(),
+        status: "waiting".to_owned(),
+        note: Some("Claude needs your permission".to_owned()),
+    }));
+    let attention = |stage: &Stage| stage.engine.views().summary(Tick(0)).attention;
+    assert_eq!(attention(&stage), 1, "it is one task, however often it says so");
+    assert!(stage.task("1").report.is_some());
+    stage.ask_one(Message::Answer(AnswerQuestion {
+        id: "1".to_owned(),
+        allow: true,
+        ..AnswerQuestion::default()
+    }));
+    assert_eq!(stage.task("1").report, None);
+    assert_eq!(attention(&stage), 0);
+    stage.handle.take_feeds();
+}
+
+#[test]
 fn a_question_outlives_the_daemon_and_an_answer_is_not_asked_for_twice() {
     let mut stage = stage();
     let asking = ClaudeOptions {

@@ -90,6 +90,8 @@ impl Counting<'_> {
                 | Record::Reserved { .. }
                 | Record::Paused { .. }
                 | Record::Workspace { .. }
+                | Record::Process { .. }
+                | Record::Reported { .. }
                 | Record::Account { .. }
                 | Record::Removed { .. }
                 | Record::Image(_)

@@ -3,7 +3,7 @@
 use wezterm_parallel_scheduler::{Refusal, TaskKey};
 
 use crate::protocol::wording::cut;
-use crate::protocol::{nearest, AgentRight, ErrorAnswer, ErrorCode};
+use crate::protocol::{is_process_id, nearest, AgentRight, ErrorAnswer, ErrorCode};
 use crate::worker::JobError;
 
 fn error(code: ErrorCode, message: String, hint: impl Into<String>) -> ErrorAnswer {
@@ -15,6 +15,13 @@ fn error(code: ErrorCode, message: String, hint: impl Into<String>) -> ErrorAnsw
 }
 
 pub(super) fn unknown_task(id: &str) -> ErrorAnswer {
+    if is_process_id(id) {
+        return error(
+            ErrorCode::UnknownTask,
+            format!("'{id}' is no task, but the id of a process"),
+            "`wezterm-parallel process` stops, restarts and lists processes",
+        );
+    }
     error(
         ErrorCode::UnknownTask,
         format!("there is no task '{id}'"),
@@ -148,11 +155,22 @@ pub(super) fn workspace_exists(name: &str) -> ErrorAnswer {
     )
 }
 
-pub(super) fn workspace_has_work(name: &str, waiting: u64, running: u64) -> ErrorAnswer {
+pub(super) fn workspace_has_work(name: &str, (waiting, running): (u64, u64), processes: u64) -> ErrorAnswer {
+    let beside = match processes {
+        0 => "",
+        _ => "; its processes are stopped and removed",
+    };
+    let count = match processes {
+        0 => String::new(),
+        1 => ", 1 process".to_owned(),
+        count => format!(", {count} processes"),
+    };
     error(
         ErrorCode::WrongState,
-        format!("workspace '{name}' has work: {waiting} waiting, {running} running"),
-        "with force (`--force`) it is removed all the same; its tasks go on, and keep its name",
+        format!("workspace '{name}' has work: {waiting} waiting, {running} running{count}"),
+        format!(
+            "with force (`--force`) it is removed all the same; its tasks go on, and keep its name{beside}"
+        ),
     )
 }
 
@@ -194,11 +212,49 @@ pub(super) fn not_for_agents(id: &str, workspace: &str, right: AgentRight, what:
     )
 }
 
-pub(super) fn unsupported(what: &str) -> ErrorAnswer {
+pub(super) fn unknown_process<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> ErrorAnswer {
+    let hint = match nearest(word, names) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => "`wezterm-parallel process list` shows them all, with their ids".to_owned(),
+    };
+    let message = format!("there is no process '{}'", cut(word));
+    error(ErrorCode::NotFound, message, hint)
+}
+
+pub(super) fn several_processes(name: &str, ids: &[String]) -> ErrorAnswer {
     error(
-        ErrorCode::Unsupported,
-        format!("this daemon does not do {what} yet"),
-        "a newer version may",
+        ErrorCode::InvalidValue,
+        format!(
+            "several processes have the name '{}': {}",
+            cut(name),
+            ids.join(", ")
+        ),
+        "name one by its id",
+    )
+}
+
+pub(super) fn process_exists(name: &str, workspace: &str, id: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::Exists,
+        format!("workspace '{workspace}' has another process '{name}' already, which is {id}"),
+        format!(
+            "`wezterm-parallel process stop --remove {id}` removes it; choose another name for another one"
+        ),
+    )
+}
+
+pub(super) fn too_many_processes(most: usize) -> ErrorAnswer {
+    error(
+        ErrorCode::TooBusy,
+        format!("there are {most} processes already"),
+        "`wezterm-parallel process stop --remove ID` makes room",
+    )
+}
+
+pub(super) fn unknown_signal(name: &str) -> ErrorAnswer {
+    invalid(
+        format!("there is no signal '{name}'"),
+        "give a name such as INT, TERM, HUP, KILL, or a number",
     )
 }
 

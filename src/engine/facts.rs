@@ -10,6 +10,7 @@ use crate::journal::{AttemptImage, ClaudeFacts};
 pub(super) fn change(store: &mut Store, at: Tick, key: TaskKey, change: &Change) {
     match change {
         Change::Started { attempt, .. } => {
+            store.report(key, None);
             store.mark_active(key);
             if let Some(entry) = store.get_mut(key) {
                 entry.attempts.push(AttemptImage {
@@ -24,7 +25,11 @@ pub(super) fn change(store: &mut Store, at: Tick, key: TaskKey, change: &Change)
                 });
             }
         }
-        Change::Ended { .. } => store.mark_ended(key, at),
+        Change::Ended { .. } => {
+            store.report(key, None);
+            store.mark_ended(key, at);
+        }
+        Change::Requeued { .. } => store.report(key, None),
         Change::Revived => {
             store.mark_active(key);
             if let Some(entry) = store.get_mut(key) {
@@ -45,7 +50,6 @@ pub(super) fn change(store: &mut Store, at: Tick, key: TaskKey, change: &Change)
         | Change::Relieved { .. }
         | Change::PutBackRequested
         | Change::Continued
-        | Change::Requeued { .. }
         | Change::Held
         | Change::Released
         | Change::Edited(_) => {}

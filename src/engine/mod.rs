@@ -27,6 +27,7 @@ mod numbers;
 mod parts;
 mod perform;
 mod place;
+mod processes;
 mod published;
 mod questions;
 mod quotas;
@@ -55,7 +56,7 @@ use self::accept::Checked;
 use self::accounts::Accounts;
 use self::admission::Gauging;
 use self::agents::Shims;
-use self::batch::{Batch, Removed, Reply};
+use self::batch::{Batch, Removed};
 use self::clock::Clock;
 use self::environments::Variables;
 use self::parts::{limits, shares};
@@ -72,6 +73,7 @@ use crate::executor::{AttemptId, Executor, Report};
 use crate::gauge::{Gauge, Gauged};
 use crate::journal::Journal;
 use crate::listener::{Heard, Listener};
+use crate::prober::Prober;
 use crate::protocol::DaemonInfo;
 use crate::templates::Templates;
 use crate::worker::{Profiles, Session};
@@ -109,6 +111,7 @@ pub struct Engine {
     executor: Box<dyn Executor>,
     listener: Listener,
     gauge: Gauge,
+    prober: Prober,
     gauging: Gauging,
     /// `peaks.json`: what was learned of the memory that workers need.
     peaks_file: PathBuf,
@@ -135,12 +138,15 @@ pub struct Engine {
     reports: mpsc::Receiver<Report>,
     heard: mpsc::Receiver<Heard>,
     gauged: mpsc::Receiver<Gauged>,
+    probed: mpsc::Receiver<AttemptId>,
     /// Reports of our own making (a launch that failed): taken in before anything else.
     own_reports: Vec<Report>,
     /// Records that could not be written, in order; they come before any newer one.
     unwritten: Vec<crate::journal::Record>,
     /// Ids whose removal could not be written yet: their folders stay as long.
     unwritten_removals: Vec<Removed>,
+    /// The same of folders of processes and their runs.
+    unwritten_folders: Vec<PathBuf>,
     /// Stops with a signal or grace time of their own.
     stop_plans: std::collections::HashMap<TaskKey, crate::executor::StopPlan>,
     journal_failing: Option<String>,
@@ -162,6 +168,7 @@ enum Happened {
     Reported(Report),
     Heard(Heard),
     Gauged(Gauged),
+    Probed(AttemptId),
     TimePassed,
 }
 
@@ -169,6 +176,7 @@ impl Engine {
     /// Runs until it is told to end. Workers go on after it.
     pub async fn run(mut self) {
         self.adopt();
+        self.adopt_processes();
         self.open_the_pool();
         while !self.is_over() {
             let round = self.next_round().await;
@@ -186,6 +194,7 @@ impl Engine {
         self.configure_claude(now, &mut batch);
         self.configure_admission(now, &mut batch);
         self.load_peaks(now, &mut batch);
+        self.tell_companions(now, &mut batch);
         self.feed(now, Input::SetShares(shares(&self.config)), &mut batch);
         let limits = limits(&self.config);
         self.feed(now, Input::SetLimits(limits), &mut batch);
@@ -197,7 +206,9 @@ impl Engine {
         match self.ending {
             None => false,
             Some(Ending::Now) => true,
-            Some(Ending::WhenIdle) => self.scheduler.active().next().is_none(),
+            Some(Ending::WhenIdle) => {
+                self.scheduler.active().next().is_none() && self.store.processes.up().next().is_none()
+            }
         }
     }
 
@@ -211,6 +222,7 @@ impl Engine {
                 Some(report) = self.reports.recv() => Happened::Reported(report),
                 Some(heard) = self.heard.recv() => Happened::Heard(heard),
                 Some(gauged) = self.gauged.recv() => Happened::Gauged(gauged),
+                Some(id) = self.probed.recv() => Happened::Probed(id),
                 command = self.commands.recv() => Happened::Asked(command.unwrap_or(Command::End)),
                 () = tokio::time::sleep(pause) => Happened::TimePassed,
             });
@@ -222,6 +234,8 @@ impl Engine {
                 round.push(Happened::Heard(heard));
             } else if let Ok(gauged) = self.gauged.try_recv() {
                 round.push(Happened::Gauged(gauged));
+            } else if let Ok(id) = self.probed.try_recv() {
+                round.push(Happened::Probed(id));
             } else if let Ok(command) = self.commands.try_recv() {
                 round.push(Happened::Asked(command));
             } else {
@@ -237,7 +251,12 @@ impl Engine {
             return Duration::ZERO;
         }
         let now = self.clock.now();
-        let wakes = [self.scheduler.next_wake(), self.accounts.due(), self.next_day];
+        let wakes = [
+            self.scheduler.next_wake(),
+            self.accounts.due(),
+            self.next_day,
+            self.processes_due(),
+        ];
         let wake = wakes.into_iter().flatten().min();
         let timer = wake.map(|wake| Duration::from_millis(wake.ms_since(now)));
         let retry = self.journal_failing.is_some().then_some(JOURNAL_RETRY);
@@ -263,10 +282,12 @@ impl Engine {
                 Happened::Reported(report) => self.take_report(now, report, &mut batch),
                 Happened::Heard(heard) => self.take_heard(now, heard, &mut batch),
                 Happened::Gauged(gauged) => self.take_gauged(now, gauged, &mut batch),
+                Happened::Probed(id) => self.take_probed(now, id, &mut batch),
                 Happened::TimePassed => {}
             }
         }
         self.pass_time(now, &mut batch);
+        self.tend_processes(now, &mut batch);
         self.feed(now, Input::Tick, &mut batch);
         self.retain(now, &mut batch);
         if !batch.is_quiet() {
@@ -275,43 +296,6 @@ impl Engine {
         self.commit(now, &mut batch);
         self.perform(batch);
         self.keep_house(now);
-    }
-
-    fn obey(&mut self, now: Tick, command: Command, checked: &mut Checked, batch: &mut Batch) {
-        match command {
-            Command::Ask {
-                messages,
-                from,
-                read_at,
-                reply,
-            } => {
-                let agent = self.agent(&from);
-                let mut answers = Reply {
-                    to: reply,
-                    read_at,
-                    answers: Vec::with_capacity(messages.len()),
-                    durable: Vec::new(),
-                };
-                for message in messages {
-                    self.answer(now, (message, agent.as_ref()), checked, &mut answers, batch);
-                }
-                batch.replies.push(answers);
-            }
-            Command::Subscribe {
-                wanted,
-                events,
-                reply,
-            } => {
-                let answer = self.subscribe(now, &wanted, events);
-                batch.subscribed.push((reply, answer));
-            }
-            Command::Reload(reloaded) => self.reload(now, *reloaded, batch),
-            Command::ReloadFailed(why) => {
-                tracing::warn!(%why, "the config could not be read again: the old one stays in force");
-                self.warn(vec![why]);
-            }
-            Command::End => self.ending = Some(Ending::Now),
-        }
     }
 
     /// Something changed that others may see.

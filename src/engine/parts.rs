@@ -18,11 +18,12 @@ use super::watchers::Watchers;
 use super::workspaces::Tables;
 use super::{recover, Engine, Lineage};
 use crate::config::Config;
-use crate::executor::{Executor, Report};
+use crate::executor::{AttemptId, Executor, Report};
 use crate::gauge::{Gauge, Gauged};
 use crate::journal::Journal;
 use crate::listener::{Heard, Listener};
 use crate::metrics::Ledger;
+use crate::prober::Prober;
 use crate::protocol::{Answer, DaemonInfo, ErrorAnswer, Event, Message, Subscribe};
 use crate::templates::Templates;
 use crate::worker::Profiles;
@@ -83,6 +84,8 @@ pub struct Parts {
     pub listener: Listener,
     /// Reads the host.
     pub gauge: Gauge,
+    /// Finds out whether processes are ready.
+    pub prober: Prober,
     /// `tasks/` in the data folder.
     pub tasks_folder: PathBuf,
     /// `status.json`.
@@ -111,18 +114,14 @@ pub struct Inputs {
     pub heard: mpsc::Receiver<Heard>,
     /// From the gauge.
     pub gauged: mpsc::Receiver<Gauged>,
+    /// From the prober.
+    pub probed: mpsc::Receiver<AttemptId>,
 }
 
 impl Engine {
     /// Puts the parts together. Nothing runs before [`Engine::run`].
     #[must_use]
     pub fn new(parts: Parts, inputs: Inputs) -> Self {
-        let Inputs {
-            commands,
-            reports,
-            heard,
-            gauged,
-        } = inputs;
         let Parts {
             mut config,
             journal,
@@ -130,6 +129,7 @@ impl Engine {
             executor,
             listener,
             gauge,
+            prober,
             tasks_folder,
             status_file,
             peaks_file,
@@ -152,6 +152,7 @@ impl Engine {
             watchers: Watchers::default(),
             listener,
             gauge,
+            prober,
             gauging: Gauging::default(),
             peaks_file,
             accounts: recovered.accounts,
@@ -161,6 +162,7 @@ impl Engine {
             own_reports: Vec::new(),
             unwritten: Vec::new(),
             unwritten_removals: Vec::new(),
+            unwritten_folders: Vec::new(),
             stop_plans: HashMap::new(),
             journal_failing: None,
             ending: None,
@@ -174,10 +176,11 @@ impl Engine {
             environment,
             lasting_warnings: info.warnings.clone(),
             info,
-            commands,
-            reports,
-            heard,
-            gauged,
+            commands: inputs.commands,
+            reports: inputs.reports,
+            heard: inputs.heard,
+            gauged: inputs.gauged,
+            probed: inputs.probed,
         };
         engine.warn(warnings);
         engine

@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 use wezterm_parallel_scheduler::{Gate, Input, TaskKey, Tick};
 
 use super::batch::{Batch, Control, Reply, Start};
+use super::processes::{id_of, key_of};
 use super::{worktrees, Engine, JOURNAL_GATE};
 use crate::config::parse_signals;
 use crate::executor::{AttemptId, Executor, Exit, Found, Launch, Report, StopPlan};
@@ -39,6 +40,7 @@ impl Engine {
         match self.write(&records, batch) {
             Ok(()) => {
                 batch.removed.append(&mut self.unwritten_removals);
+                batch.folders.append(&mut self.unwritten_folders);
                 self.count(&records, batch);
                 self.journal_works(now, batch);
             }
@@ -104,12 +106,13 @@ impl Engine {
         for start in std::mem::take(&mut batch.starts) {
             self.undo_start(now, start.id, &why, &mut undone);
         }
+        self.withdraw_processes(now, batch, &mut undone);
         self.unwritten.append(&mut undone.records);
         for key in std::mem::take(&mut batch.submitted).into_iter().rev() {
             self.withdraw(now, key);
         }
         self.withdraw_workspaces(now, batch, &mut undone);
-        batch.touched.retain(|key| self.store.get(*key).is_some());
+        batch.touched.retain(|key| self.store.knows(*key));
         // Output stays where it is until its task's removal is on the disk.
         self.unwritten_removals.append(&mut batch.removed);
         if self.unwritten.is_empty() {
@@ -168,6 +171,9 @@ impl Engine {
             self.own_reports.extend(report);
             self.started(id);
         }
+        for id in batch.runs {
+            self.launch_run(self.clock.now(), id);
+        }
         // After the starts: a task can be queued and cancelled in one round.
         for control in batch.controls {
             self.control(control);
@@ -191,8 +197,12 @@ impl Engine {
         for removed in &batch.removed {
             self.watchers.removed(removed.key, &removed.id);
         }
+        for number in &batch.gone {
+            self.watchers.removed(key_of(*number), &id_of(*number));
+        }
         self.upkeep
             .remove_folders(batch.removed.into_iter().map(|removed| removed.id));
+        self.upkeep.remove_paths(batch.folders.into_iter());
     }
 
     fn tell_watchers(&mut self, mut touched: Vec<TaskKey>) {
@@ -202,7 +212,8 @@ impl Engine {
             self.tidy_worktree(key);
             if self.watchers.want(key) {
                 if let Some(view) = self.views().task(key) {
-                    self.watchers.changed(key, &view);
+                    let line = self.views().status_line(&view);
+                    self.watchers.changed(key, &view, &line);
                 }
             }
         }
@@ -289,7 +300,7 @@ impl Engine {
     }
 
     /// Adds what workers get from the daemon, and nobody writes down.
-    fn inherit(&self, env: &mut BTreeMap<String, String>, unset: &[&str]) {
+    pub(super) fn inherit(&self, env: &mut BTreeMap<String, String>, unset: &[&str]) {
         for name in &self.config.environment.inherit {
             if let Some(value) = self
                 .environment
@@ -302,7 +313,7 @@ impl Engine {
     }
 
     /// The command that tells the secrets which an environment refers to; empty if there are none.
-    fn secrets_for(&self, env: &BTreeMap<String, String>) -> Result<Vec<String>, &'static str> {
+    pub(super) fn secrets_for(&self, env: &BTreeMap<String, String>) -> Result<Vec<String>, &'static str> {
         let command = &self.config.secrets.command;
         match env.values().any(|value| secrets::reference(value).is_some()) {
             false => Ok(Vec::new()),
@@ -316,7 +327,9 @@ impl Engine {
     /// How a task's tree is stopped, by its profile.
     pub(super) fn stop_plan(&self, key: TaskKey) -> StopPlan {
         let task = self.scheduler.task(key);
-        let settings = task.and_then(|task| self.profiles.config(&task.submission.lane.worker).cloned());
+        let worker = task.map(|task| task.submission.lane.worker);
+        let worker = worker.as_deref().or_else(|| self.worker_of_process(key));
+        let settings = worker.and_then(|worker| self.profiles.config(worker).cloned());
         let signals = settings
             .as_ref()
             .and_then(|settings| settings.stop_signal.as_deref())
@@ -393,14 +406,16 @@ fn found(
 fn record_key(record: &Record) -> Option<TaskKey> {
     match record {
         Record::Submitted { submission, .. } => Some(submission.key),
-        Record::Changed { key, .. } | Record::Exited { key, .. } | Record::Respecified { key, .. } => {
-            Some(*key)
-        }
+        Record::Changed { key, .. }
+        | Record::Exited { key, .. }
+        | Record::Respecified { key, .. }
+        | Record::Reported { key, .. } => Some(*key),
         Record::Image(image) => Some(image.task.submission.key),
         Record::Environment { .. }
         | Record::Reserved { .. }
         | Record::Paused { .. }
         | Record::Workspace { .. }
+        | Record::Process { .. }
         | Record::Spent(_)
         | Record::Account { .. }
         | Record::Removed { .. }

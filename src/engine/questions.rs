@@ -98,6 +98,8 @@ impl Engine {
         if self.scheduler.state(id.key) == Some(State::Waiting) {
             self.listener.awake(id);
             self.feed(now, Input::Answered(id.key, id.attempt), batch);
+            // A hook that has told of the question does not tell of the answer.
+            self.take_mark_away(id.key, batch);
             self.refresh_account_of(now, id.key, batch);
         }
     }

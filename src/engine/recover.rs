@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use wezterm_parallel_scheduler::{Limits, Scheduler, TaskKey, Tick};
+use wezterm_parallel_scheduler::{Limits, Scheduler, Submission, TaskKey, Tick};
 
 use super::accounts::Accounts;
 use super::facts::{self, Outcome};
 use super::store::Store;
-use crate::journal::{Journal, JournalError, Options, Record, TaskImage, WorkspaceImage};
+use crate::journal::{Journal, JournalError, Options, Record, Spec, TaskImage, WorkspaceImage};
 
 /// What the journal told.
 pub struct Recovered {
@@ -75,13 +75,7 @@ impl Recovered {
         match record {
             Record::Submitted { submission, spec } => {
                 self.newest = self.newest.max(submission.submitted_at);
-                let key = submission.key;
-                match self.scheduler.replay_submission(*submission) {
-                    Ok(()) => self.store.insert(key, *spec, Vec::new()),
-                    Err(refusal) => self
-                        .warnings
-                        .push(format!("task {} of the journal was not taken: {refusal}", key.0)),
-                }
+                self.submit(*submission, *spec);
             }
             Record::Changed { at, key, change } => {
                 self.newest = self.newest.max(at);
@@ -104,23 +98,24 @@ impl Recovered {
                 claude,
                 at,
             } => {
-                facts::outcome(
-                    &mut self.store,
-                    key,
-                    Outcome {
-                        attempt,
-                        exit,
-                        outcome,
-                        message,
-                        claude,
-                        at,
-                    },
-                );
+                let outcome = Outcome {
+                    attempt,
+                    exit,
+                    outcome,
+                    message,
+                    claude,
+                    at,
+                };
+                facts::outcome(&mut self.store, key, outcome);
             }
             Record::Respecified { key, spec } => self.store.respecify(key, *spec),
             Record::Environment { hash, variables } => self.store.environments.restore(hash, variables),
             Record::Reserved { first, last } => self.store.numbers.reserve(first, last),
             Record::Workspace { name, image } => self.restore_workspace(name, image),
+            Record::Process { number, image } => {
+                self.store.set_process(number, image.map(|image| *image));
+            }
+            Record::Reported { key, report } => self.store.report(key, report),
             Record::Paused { workspace, paused } => self.scheduler.replay_pause(workspace, paused),
             Record::Spent(spent) => self.store.costs.add(*spent),
             Record::Account { name, image } => self.accounts.restore(name, image),
@@ -134,11 +129,23 @@ impl Recovered {
                 reserved,
                 spent,
                 at,
+                next_process,
             } => {
                 self.newest = self.newest.max(at);
+                self.store.processes.restore_next(next_process);
                 self.store.numbers.restore(next_key, &reserved);
                 self.store.restore_spent(spent);
             }
+        }
+    }
+
+    fn submit(&mut self, submission: Submission, spec: Spec) {
+        let key = submission.key;
+        match self.scheduler.replay_submission(submission) {
+            Ok(()) => self.store.insert(key, spec, Vec::new()),
+            Err(refusal) => self
+                .warnings
+                .push(format!("task {} of the journal was not taken: {refusal}", key.0)),
         }
     }
 
@@ -162,6 +169,7 @@ impl Recovered {
         if let Some(entry) = self.store.get_mut(key) {
             entry.revived_after = image.revived_after;
         }
+        self.store.report(key, image.report);
         if let Some(at) = image.ended_at {
             self.store.mark_ended(key, at);
         }

@@ -6,6 +6,7 @@ use wezterm_parallel_scheduler::{Action, Change, GateNotice, Input, Reason, Stat
 
 use super::batch::{Batch, Control, Start};
 use super::facts::{self, Outcome};
+use super::processes::number_of;
 use super::Engine;
 use crate::executor::{AttemptId, Exit, Found, Report};
 use crate::journal::{ClaudeFacts, Record};
@@ -21,6 +22,9 @@ const LAUNCH_DOUBLINGS_MAX: usize = 6;
 impl Engine {
     /// Takes in what became of an attempt.
     pub(super) fn take_report(&mut self, now: Tick, report: Report, batch: &mut Batch) {
+        if let Some(number) = number_of(report.id().key) {
+            return self.take_run_report(now, number, report, batch);
+        }
         let (id, ending) = match &report {
             Report::Ended(id, exit) if exit.spawn_error.is_none() => {
                 (*id, Some(Ending::Exited(Box::new(exit.clone()))))

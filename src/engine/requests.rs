@@ -5,12 +5,13 @@ use wezterm_parallel_scheduler::{Gate, Input, State, TaskKey, Tick};
 use super::accept::{Accepted, Acceptor, Checked};
 use super::agents::Agent;
 use super::batch::{journal_failed, Batch, Reply};
+use super::processes::{key_of, number_of};
 use super::watchers::Scope;
-use super::{errors, Ending, Engine, SHUTDOWN_GATE};
+use super::{errors, Command, Ending, Engine, SHUTDOWN_GATE};
 use crate::journal::Record;
 use crate::protocol::{
-    Answer, Changed, EnvironmentStored, ErrorAnswer, Event, Filter, Ids, Message, Reserved, StatusAnswer,
-    StatusUpdate, Subscribe, TaskQueue,
+    is_process_id, Answer, Changed, EnvironmentStored, ErrorAnswer, Event, Filter, Ids, Message, Reserved,
+    StatusAnswer, StatusUpdate, Subscribe, TaskQueue, TaskView,
 };
 
 /// Numbers that one request may set aside.
@@ -20,6 +21,44 @@ const RESERVE_MAX: u64 = 10_000_000;
 pub(super) type Answered = Result<Answer, ErrorAnswer>;
 
 impl Engine {
+    /// Does what the server or a signal asks.
+    pub(super) fn obey(&mut self, now: Tick, command: Command, checked: &mut Checked, batch: &mut Batch) {
+        match command {
+            Command::Ask {
+                messages,
+                from,
+                read_at,
+                reply,
+            } => {
+                let agent = self.agent(&from);
+                let mut answers = Reply {
+                    to: reply,
+                    read_at,
+                    answers: Vec::with_capacity(messages.len()),
+                    durable: Vec::new(),
+                };
+                for message in messages {
+                    self.answer(now, (message, agent.as_ref()), checked, &mut answers, batch);
+                }
+                batch.replies.push(answers);
+            }
+            Command::Subscribe {
+                wanted,
+                events,
+                reply,
+            } => {
+                let answer = self.subscribe(now, &wanted, events);
+                batch.subscribed.push((reply, answer));
+            }
+            Command::Reload(reloaded) => self.reload(now, *reloaded, batch),
+            Command::ReloadFailed(why) => {
+                tracing::warn!(%why, "the config could not be read again: the old one stays in force");
+                self.warn(vec![why]);
+            }
+            Command::End => self.ending = Some(Ending::Now),
+        }
+    }
+
     /// Answers one line.
     pub(super) fn answer(
         &mut self,
@@ -49,7 +88,11 @@ impl Engine {
             let state = self.store.find(id).and_then(|key| self.scheduler.state(key));
             state.is_some_and(State::is_active)
         };
-        matches!(message, Message::Cancel(cancel) if cancel.ids.iter().all(runs))
+        match message {
+            Message::Cancel(cancel) => cancel.ids.iter().all(runs),
+            Message::ProcessStop(stop) => !stop.remove && self.are_up(&stop.ids),
+            _ => false,
+        }
     }
 
     /// What changes the queue is refused while it could not be kept.
@@ -60,6 +103,7 @@ impl Engine {
                 | Message::Show(_)
                 | Message::WorkspaceList {}
                 | Message::WorkspaceShow(_)
+                | Message::ProcessList(_)
                 | Message::Explain(_)
                 | Message::Info {}
                 | Message::Cost(_)
@@ -99,8 +143,11 @@ impl Engine {
             Message::WorkspaceShow(one) => self.show_workspace(now, &one.name),
             Message::WorkspaceEdit(edit) => self.edit_workspace(now, &edit, batch),
             Message::WorkspaceRemove(remove) => self.remove_workspace(now, &remove, batch),
-            Message::ProcessSpawn(_) => Err(errors::unsupported("processes")),
-            Message::StatusUpdate(_) => Err(errors::unsupported("status reports by workers")),
+            Message::ProcessSpawn(spawn) => self.spawn_process(now, &spawn, batch),
+            Message::ProcessList(filter) => self.list_processes(now, &filter),
+            Message::ProcessStop(stop) => self.stop_by_request(now, &stop, batch),
+            Message::ProcessRestart(ids) => self.restart_processes(now, &ids, batch),
+            Message::StatusUpdate(update) => self.take_status(now, &update, batch),
             Message::Status(filter) => self.status(now, &filter),
             Message::Show(one) => self.show(&one.id),
             Message::Explain(one) => self.explain(now, &one.id),
@@ -136,6 +183,14 @@ impl Engine {
 
     pub(super) fn find(&self, id: &str) -> Result<TaskKey, ErrorAnswer> {
         self.store.find(id).ok_or_else(|| errors::unknown_task(id))
+    }
+
+    /// A task, or a process.
+    fn find_any(&self, id: &str) -> Result<TaskKey, ErrorAnswer> {
+        if is_process_id(id) {
+            return self.find_process(id).map(key_of);
+        }
+        self.find(id)
     }
 
     pub(super) fn find_all(&self, ids: &[String]) -> Result<Vec<TaskKey>, ErrorAnswer> {
@@ -210,6 +265,7 @@ impl Engine {
         Answer::StatusUpdate(StatusUpdate {
             process_id: self.store.id(key),
             status: status.to_owned(),
+            note: None,
         })
     }
 
@@ -248,7 +304,7 @@ impl Engine {
     }
 
     fn show(&self, id: &str) -> Answered {
-        let view = self.views().task(self.find(id)?);
+        let view = self.views().task(self.find_any(id)?);
         view.map(|view| Answer::Task(Box::new(view)))
             .ok_or_else(|| errors::unknown_task(id))
     }
@@ -278,7 +334,11 @@ impl Engine {
 
     /// The tasks that a subscriber asks for as they stand, and which it will hear of.
     fn subscription(&self, now: Tick, wanted: &Subscribe) -> Result<(StatusAnswer, Scope), ErrorAnswer> {
-        let mut keys = self.find_all(&wanted.ids)?;
+        let mut keys = wanted
+            .ids
+            .iter()
+            .map(|id| self.find_any(id))
+            .collect::<Result<Vec<TaskKey>, _>>()?;
         let mut scope = Scope::new(wanted, keys.iter().copied());
         let views = self.views();
         let everything = !scope.is_by_slot() && keys.is_empty();
@@ -295,7 +355,10 @@ impl Engine {
             limit: wanted.limit,
             ..Filter::default()
         };
-        let tasks = views.filtered(&filter, (!everything).then_some(keys));
+        let processes = keys.iter().filter(|key| number_of(**key).is_some());
+        let processes: Vec<TaskView> = processes.filter_map(|key| views.task(*key)).collect();
+        let mut tasks = views.filtered(&filter, (!everything).then_some(keys));
+        tasks.extend(processes);
         let summary = views.summary(now);
         Ok((StatusAnswer { tasks, summary }, scope))
     }
@@ -326,6 +389,7 @@ impl Engine {
             for key in active {
                 self.feed(now, Input::Cancel(key), batch);
             }
+            self.stop_processes(now, batch);
         }
         self.ending = Some(if kill { Ending::WhenIdle } else { Ending::Now });
         Answer::Daemon(self.info.clone())

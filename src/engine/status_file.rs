@@ -81,7 +81,7 @@ impl StatusFile {
             running: summary.running,
             slots: summary.slots,
             paused: summary.paused,
-            attention: state("waiting"),
+            attention: summary.attention,
             waiting: WAITING.into_iter().map(state).sum(),
             failed: state("failed") + state("lost"),
             blocked_by: &summary.blocked_by,
@@ -137,6 +137,7 @@ mod tests {
         let summary = Summary {
             states: states.map(|(name, count)| (name.to_owned(), count)).into(),
             queued: 3,
+            attention: 16,
             ..Summary::default()
         };
         let mut file = StatusFile::new(path.clone());

@@ -13,8 +13,9 @@ use super::costs::Costs;
 use super::environments::Environments;
 use super::hash::StableHash;
 use super::numbers::Numbers;
+use super::processes::{id_of, number_of, Processes};
 use super::workspaces::Workspaces;
-use crate::journal::{AttemptImage, Spec};
+use crate::journal::{AttemptImage, ProcessImage, Reported, Spec};
 
 /// One task's spec and attempts.
 #[derive(Clone, Debug)]
@@ -57,6 +58,10 @@ pub(super) struct Store {
     pub costs: Costs,
     /// The workspaces that were created.
     pub workspaces: Workspaces,
+    /// The processes beside the queue.
+    pub processes: Processes,
+    /// What workers of running tasks report of themselves; few do.
+    pub reports: HashMap<TaskKey, Box<Reported>>,
 }
 
 /// What an id that a client chose stands for.
@@ -173,6 +178,35 @@ impl Store {
         self.entries.get_mut(&key).map(Box::as_mut)
     }
 
+    /// Whether there is such a task or process.
+    #[must_use]
+    pub(super) fn knows(&self, key: TaskKey) -> bool {
+        match number_of(key) {
+            Some(number) => self.processes.get(number).is_some(),
+            None => self.entries.contains_key(&key),
+        }
+    }
+
+    /// Puts a process in its place, or takes it away: whether there was one, and how it stood.
+    pub(super) fn set_process(&mut self, number: u64, image: Option<ProcessImage>) -> Option<ProcessImage> {
+        if let Some(image) = &image {
+            self.environments.retain(image.spec.env);
+        }
+        let before = self.processes.set(number, image);
+        if let Some(before) = &before {
+            self.environments.release(before.spec.env);
+        }
+        before
+    }
+
+    /// What a task's worker reports from now on.
+    pub(super) fn report(&mut self, key: TaskKey, report: Option<Box<Reported>>) {
+        match report {
+            Some(report) => drop(self.reports.insert(key, report)),
+            None => drop(self.reports.remove(&key)),
+        }
+    }
+
     /// All tasks in the order of their keys, from `from` on.
     pub(super) fn from(&self, from: TaskKey) -> impl Iterator<Item = (TaskKey, &Entry)> {
         self.entries
@@ -186,9 +220,12 @@ impl Store {
         self.entries.len()
     }
 
-    /// The id of a task, as a person knows it.
+    /// The id of a task or process, as a person knows it.
     #[must_use]
     pub(super) fn id(&self, key: TaskKey) -> String {
+        if let Some(number) = number_of(key) {
+            return id_of(number);
+        }
         match self
             .entries
             .get(&key)
@@ -218,6 +255,7 @@ impl Store {
     fn take(&mut self, key: TaskKey) -> Option<Box<Entry>> {
         self.mark_active(key);
         let entry = self.entries.remove(&key)?;
+        self.reports.remove(&key);
         if let Some(name) = &entry.spec.name {
             self.names.remove(name);
         }

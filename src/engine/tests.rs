@@ -49,13 +49,16 @@ impl Stage {
     /// As after a restart: `found` says what becomes of attempts that ran before.
     pub(super) fn open_with(folder: tempfile::TempDir, config: Config, found: impl Fn(&FakeHandle)) -> Self {
         let journal = folder.path().join("journal");
-        let (journal, recovered, warnings) =
-            recover(&journal, crate::journal::Options::default()).expect("a journal");
+        let options = crate::journal::Options {
+            segment_bytes: config.journal.snapshot_bytes.0,
+        };
+        let (journal, recovered, warnings) = recover(&journal, options).expect("a journal");
         assert!(warnings.is_empty(), "{warnings:?}");
         let (commands_tx, commands) = mpsc::channel(COMMANDS_MAX);
         let (reports_tx, reports) = mpsc::channel(REPORTS_MAX);
         let (heard_tx, heard) = mpsc::channel(crate::listener::HEARD_MAX);
         let (gauged_tx, gauged) = mpsc::channel(crate::gauge::GAUGED_MAX);
+        let (probed_tx, probed) = mpsc::channel(crate::prober::PROBED_MAX);
         let (fake_host, host) = FakeHost::new();
         // Most tests are about something else than what a machine can carry.
         host.change(|reading| {
@@ -72,6 +75,7 @@ impl Stage {
             executor: Box::new(executor),
             listener: crate::listener::Listener::start(heard_tx).expect("a listener"),
             gauge: Gauge::start(Box::new(fake_host), gauged_tx).expect("a gauge"),
+            prober: crate::prober::Prober::new(probed_tx),
             tasks_folder: folder.path().join("tasks"),
             peaks_file: folder.path().join("peaks.json"),
             status_file: folder.path().join("status.json"),
@@ -86,9 +90,11 @@ impl Stage {
             reports,
             heard,
             gauged,
+            probed,
         };
         let mut engine = Engine::new(parts, inputs);
         engine.adopt();
+        engine.adopt_processes();
         engine.open_the_pool();
         let first = engine.gauged.blocking_recv().expect("a first reading");
         engine.play(vec![Happened::Gauged(first)]);
@@ -169,6 +175,13 @@ impl Stage {
         Self::open_with(folder, config, |_| {})
     }
 
+    /// The next daemon, which finds attempts as `found` says.
+    pub(super) fn reopen_with(self, found: impl Fn(&FakeHandle)) -> Self {
+        let Self { engine, folder, .. } = self;
+        drop(engine);
+        Self::open_with(folder, config("2"), found)
+    }
+
     /// The newest attempt of this task.
     pub(super) fn attempt_of(&self, id: &str) -> AttemptId {
         let key = self.engine.store.find(id).expect("the task");
@@ -213,6 +226,7 @@ fn queued(id: &str) -> Answer {
     Answer::StatusUpdate(StatusUpdate {
         process_id: id.to_owned(),
         status: "Queued".to_owned(),
+        note: None,
     })
 }
 

@@ -69,9 +69,21 @@ impl Upkeep {
     /// Has the folders of removed tasks deleted, off the engine's thread.
     pub(super) fn remove_folders(&mut self, ids: impl Iterator<Item = String>) {
         for id in ids {
+            let folder = self.tasks_folder.join(&id);
+            self.remove_paths(std::iter::once(folder));
+        }
+    }
+
+    /// The same for folders anywhere.
+    pub(super) fn remove_paths(&mut self, folders: impl Iterator<Item = PathBuf>) {
+        for folder in folders {
             let janitor = self.janitor.get_or_insert_with(start_janitor);
-            if janitor.try_send(self.tasks_folder.join(&id)).is_err() {
-                tracing::warn!(%id, "the folder of a removed task stays: too many are being deleted");
+            let shown = folder.display().to_string();
+            if janitor.try_send(folder).is_err() {
+                tracing::warn!(
+                    folder = shown,
+                    "a folder that is not needed any more stays: too many are being deleted"
+                );
             }
         }
     }
@@ -208,6 +220,7 @@ impl Engine {
             reserved: numbers.reserved(),
             spent: self.store.spent().collect(),
             at: now,
+            next_process: self.store.processes.next(),
         };
         let environments = self.store.environments.iter();
         let environments = environments.map(|(hash, variables)| Record::Environment {
@@ -223,12 +236,18 @@ impl Engine {
             name: Arc::clone(name),
             image: Some(Box::new(WorkspaceImage::clone(image))),
         });
+        let processes = self.store.processes.iter();
+        let processes = processes.map(|(number, image)| Record::Process {
+            number,
+            image: Some(Box::new(image.clone())),
+        });
         let accounts = self.accounts.images();
         let accounts = accounts.map(|(name, image)| Record::Account { name, image });
         let mut records: Vec<Record> = std::iter::once(state)
             .chain(environments)
             .chain(paused)
             .chain(workspaces)
+            .chain(processes)
             .chain(accounts)
             .collect();
         let costs = self.store.costs.snapshot(now).into_iter();
@@ -246,6 +265,7 @@ impl Engine {
             attempts,
             ended_at: entry.ended_at(),
             revived_after: entry.revived_after,
+            report: self.store.reports.get(&key).cloned(),
         })))
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use wezterm_parallel_scheduler::{Condition, GateReport, Reason, Scheduler, State, Task, TaskKey, Tick};
 
+use super::processes::{id_of, number_of, report_view};
 use super::questions::Questions;
 use super::store::{Entry, Store};
 use super::{worktrees, Engine};
@@ -23,9 +24,12 @@ pub(super) struct Views<'a> {
 }
 
 impl Views<'_> {
-    /// One task.
+    /// One task, or a process as if it were one.
     pub(super) fn task(&self, key: TaskKey) -> Option<TaskView> {
-        Some(self.view(&self.scheduler.task(key)?, self.store.get(key)?))
+        match number_of(key) {
+            Some(number) => self.process_as_task(number),
+            None => Some(self.view(&self.scheduler.task(key)?, self.store.get(key)?)),
+        }
     }
 
     fn view(&self, task: &Task, entry: &Entry) -> TaskView {
@@ -46,10 +50,10 @@ impl Views<'_> {
             command: entry.spec.command.as_deref().map(str::to_owned),
             argv: entry.spec.argv.as_deref().map(<[String]>::to_vec),
             cwd: entry.spec.cwd.to_string(),
-            parent: entry
-                .spec
-                .parent
-                .map(|parent| self.store.id(TaskKey(parent.get()))),
+            parent: entry.spec.parent.map(|parent| {
+                let parent = TaskKey(parent.get());
+                number_of(parent).map_or_else(|| self.store.id(parent), id_of)
+            }),
             submitted_at_ms: submission.submitted_at.0,
             after: submission
                 .after
@@ -65,12 +69,22 @@ impl Views<'_> {
             claude: entry.spec.claude.clone(),
             worktree: entry.spec.worktree().map(worktrees::view),
             questions: Engine::questions_of(self.questions, submission.key),
+            report: self
+                .store
+                .reports
+                .get(&submission.key)
+                .map(|report| report_view(report)),
             attempts,
             id,
         }
     }
 
     fn attempt(&self, id: &str, attempt: &AttemptImage) -> AttemptView {
+        self.attempt_in(self.tasks_folder, id, attempt)
+    }
+
+    /// An attempt whose folder is below this one.
+    pub(super) fn attempt_in(&self, folder: &Path, id: &str, attempt: &AttemptImage) -> AttemptView {
         let exit = attempt.exit.as_deref();
         let claude = attempt.claude.as_deref();
         AttemptView {
@@ -93,9 +107,7 @@ impl Views<'_> {
             cost_usd: claude.and_then(|facts| facts.cost_usd),
             tokens: claude.map(|facts| facts.tokens.clone()).unwrap_or_default(),
             turns: claude.and_then(|facts| facts.turns),
-            folder: attempt_folder(self.tasks_folder, id, attempt.attempt)
-                .display()
-                .to_string(),
+            folder: attempt_folder(folder, id, attempt.attempt).display().to_string(),
         }
     }
 
@@ -187,6 +199,7 @@ impl Views<'_> {
             slots: self.scheduler.limits().slots,
             paused: self.scheduler.paused().any(|scope| scope.is_none()),
             paused_workspaces: self.paused_workspaces(),
+            attention: self.attention(),
             blocked_by: self
                 .scheduler
                 .blocked_by(now)
@@ -195,6 +208,16 @@ impl Views<'_> {
                 .collect(),
             states,
         }
+    }
+
+    /// What waits for somebody: tasks that ask, and whatever reports so.
+    fn attention(&self) -> usize {
+        let asks = |key: &TaskKey| self.scheduler.state(*key) == Some(State::Waiting);
+        let reports = self.store.reports.iter();
+        let reported = reports
+            .filter(|(key, report)| report.waiting && !asks(key))
+            .count();
+        self.scheduler.count(State::Waiting) + reported + self.store.processes.waiting()
     }
 
     /// Workspaces whose starts are paused, by name.

@@ -6,7 +6,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::Sender;
 use wezterm_parallel_scheduler::{State, TaskKey};
 
-use crate::protocol::{Event, Subscribe, TaskView};
+use super::processes::number_of;
+use crate::protocol::{Event, StatusUpdate, Subscribe, TaskView};
 
 /// The subscribers.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub(super) struct Scope {
     workspace: Option<String>,
     /// Nothing was named: every task.
     all: bool,
+    /// In one line each, and of processes, too.
+    statuses: bool,
 }
 
 impl Scope {
@@ -46,6 +49,7 @@ impl Scope {
             slot: wanted.slot,
             workspace: wanted.workspace.clone(),
             all: wanted.ids.is_empty() && wanted.slot.is_none() && wanted.workspace.is_none(),
+            statuses: wanted.statuses,
         }
     }
 
@@ -61,7 +65,13 @@ impl Scope {
 
     /// Whether it has this task in it. A task that came into it stays for its end, which is told too.
     pub(super) fn has(&mut self, key: TaskKey, view: &TaskView) -> bool {
-        if self.all || self.named.contains(&key) {
+        if self.named.contains(&key) {
+            return true;
+        }
+        if number_of(key).is_some() {
+            return self.has_processes();
+        }
+        if self.all {
             return true;
         }
         if self.passing.contains(&key) {
@@ -85,10 +95,20 @@ impl Scope {
         belongs
     }
 
+    /// Whether it has all processes in it: most who hear of all tasks would not know what to make of them.
+    fn has_processes(&self) -> bool {
+        self.all && self.statuses
+    }
+
     /// Forgets a task that is gone; whether it was in here.
     fn drop_task(&mut self, key: TaskKey) -> bool {
         let passed = self.passing.remove(&key);
-        self.named.remove(&key) || passed || self.all
+        let is_meant = if number_of(key).is_some() {
+            self.has_processes()
+        } else {
+            self.all
+        };
+        self.named.remove(&key) || passed || is_meant
     }
 }
 
@@ -108,22 +128,30 @@ impl Watchers {
     }
 
     /// A task changed.
-    pub(super) fn changed(&mut self, key: TaskKey, view: &TaskView) {
+    pub(super) fn changed(&mut self, key: TaskKey, view: &TaskView, line: &StatusUpdate) {
         self.send(|watcher| {
             watcher
                 .scope
                 .has(key, view)
-                .then(|| Event::Task(Box::new(view.clone())))
+                .then(|| match watcher.scope.statuses {
+                    true => Event::Status(line.clone()),
+                    false => Event::Task(Box::new(view.clone())),
+                })
         });
     }
 
     /// A task was removed.
     pub(super) fn removed(&mut self, key: TaskKey, id: &str) {
         self.send(|watcher| {
-            watcher
-                .scope
-                .drop_task(key)
-                .then(|| Event::Removed { id: id.to_owned() })
+            let is_meant = watcher.scope.drop_task(key);
+            is_meant.then(|| match watcher.scope.statuses {
+                true => Event::Status(StatusUpdate {
+                    process_id: id.to_owned(),
+                    status: "Removed".to_owned(),
+                    note: None,
+                }),
+                false => Event::Removed { id: id.to_owned() },
+            })
         });
     }
 
@@ -210,10 +238,10 @@ mod tests {
         let mut watchers = Watchers::default();
         watchers.add(tx, Scope::new(&Subscribe::default(), []));
         for _ in 0..3 {
-            watchers.changed(TaskKey(1), &view("1"));
+            watchers.changed(TaskKey(1), &view("1"), &StatusUpdate::default());
         }
         assert!(matches!(rx.try_recv(), Ok(Event::Task(_))));
-        watchers.changed(TaskKey(1), &view("1"));
+        watchers.changed(TaskKey(1), &view("1"), &StatusUpdate::default());
         assert_eq!(rx.try_recv(), Ok(Event::Lagged { dropped: 2 }));
     }
 
@@ -228,7 +256,7 @@ mod tests {
         watchers.add(tx, Scope::new(&named, [TaskKey(7)]));
         assert!(watchers.want(TaskKey(7)) && !watchers.want(TaskKey(8)));
         drop(rx);
-        watchers.changed(TaskKey(7), &view("7"));
+        watchers.changed(TaskKey(7), &view("7"), &StatusUpdate::default());
         assert!(!watchers.want(TaskKey(7)));
     }
 
@@ -242,11 +270,11 @@ mod tests {
         };
         watchers.add(tx, Scope::new(&wanted, []));
         let in_slot = |id: &str, slot| TaskView { slot, ..view(id) };
-        watchers.changed(TaskKey(7), &in_slot("7", None));
-        watchers.changed(TaskKey(8), &in_slot("8", Some(0)));
-        watchers.changed(TaskKey(7), &in_slot("7", Some(1)));
-        watchers.changed(TaskKey(8), &in_slot("8", None));
-        watchers.changed(TaskKey(7), &in_slot("7", None));
+        watchers.changed(TaskKey(7), &in_slot("7", None), &StatusUpdate::default());
+        watchers.changed(TaskKey(8), &in_slot("8", Some(0)), &StatusUpdate::default());
+        watchers.changed(TaskKey(7), &in_slot("7", Some(1)), &StatusUpdate::default());
+        watchers.changed(TaskKey(8), &in_slot("8", None), &StatusUpdate::default());
+        watchers.changed(TaskKey(7), &in_slot("7", None), &StatusUpdate::default());
         watchers.removed(TaskKey(7), "7");
         watchers.removed(TaskKey(8), "8");
         drop(watchers);
@@ -255,7 +283,9 @@ mod tests {
             told.push(match event {
                 Event::Task(task) => (task.id, task.slot),
                 Event::Removed { id } => (id, Some(99)),
-                Event::Gate { .. } | Event::Queue { .. } | Event::Lagged { .. } => panic!("nobody said so"),
+                Event::Gate { .. } | Event::Queue { .. } | Event::Status(_) | Event::Lagged { .. } => {
+                    panic!("nobody said so")
+                }
             });
         }
         let seven = |slot| ("7".to_owned(), slot);

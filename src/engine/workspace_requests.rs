@@ -10,6 +10,7 @@ use super::accept::Checked;
 use super::batch::Batch;
 use super::hash::StableHash;
 use super::parts::{limits, shares};
+use super::processes::id_of;
 use super::requests::Answered;
 use super::workspaces::Tables;
 use super::{costs, errors, Engine};
@@ -55,10 +56,17 @@ impl Engine {
         self.store
             .workspaces
             .set(Arc::clone(&name), Some(Arc::new(image.clone())));
-        let queued = self.queue_tasks(now, filled.tasks, checked, batch);
+        let fit = filled
+            .processes
+            .iter()
+            .try_for_each(|process| self.check_process_alone(process, &image));
+        let queued = fit.and_then(|()| self.queue_tasks(now, filled.tasks, checked, batch));
         self.store.workspaces.set(name, None);
         image.tasks = queued?;
         self.put_workspace(now, &create.name, Some(image), batch);
+        for process in &filled.processes {
+            self.spawn_process(now, process, batch)?;
+        }
         self.show_workspace(now, &create.name)
     }
 
@@ -121,13 +129,20 @@ impl Engine {
     ) -> Answered {
         self.workspace(&remove.name)?;
         let (waiting, running) = self.load_of(&remove.name);
-        if waiting + running > 0 && !remove.force {
-            return Err(errors::workspace_has_work(&remove.name, waiting, running));
+        let processes = self.live_processes_of(&remove.name);
+        if waiting + running + processes > 0 && !remove.force {
+            return Err(errors::workspace_has_work(
+                &remove.name,
+                (waiting, running),
+                processes,
+            ));
         }
         self.put_workspace(now, &remove.name, None, batch);
+        let processes = self.remove_processes_of(now, &remove.name, batch);
         Ok(Answer::WorkspaceRemoved(WorkspaceRemoved {
             name: remove.name.clone(),
             tasks: waiting + running,
+            processes,
         }))
     }
 
@@ -146,7 +161,7 @@ impl Engine {
         )))
     }
 
-    fn workspace(&self, name: &str) -> Result<Arc<WorkspaceImage>, ErrorAnswer> {
+    pub(super) fn workspace(&self, name: &str) -> Result<Arc<WorkspaceImage>, ErrorAnswer> {
         let known = || self.store.workspaces.iter().map(|(name, _)| name.as_ref());
         let image = self.store.workspaces.get(name).cloned();
         image.ok_or_else(|| errors::unknown_workspace(name, known()))
@@ -168,6 +183,7 @@ impl Engine {
             running,
             spent_usd: self.store.costs.of_day(&costs::day_of(now), Some(name)),
             tasks: image.tasks.iter().map(ToString::to_string).collect(),
+            processes: self.store.processes.of(name).into_iter().map(id_of).collect(),
         }
     }
 

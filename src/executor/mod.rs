@@ -145,6 +145,16 @@ pub enum Report {
     Lost(AttemptId, String),
 }
 
+impl Report {
+    /// The attempt that it is about.
+    #[must_use]
+    pub fn id(&self) -> AttemptId {
+        match self {
+            Self::Ended(id, _) | Self::NotStarted(id, _) | Self::Lost(id, _) => *id,
+        }
+    }
+}
+
 /// What an attempt folder shows after a restart of the daemon.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {

@@ -46,6 +46,7 @@ mod listing;
 mod log;
 mod marker;
 mod open;
+mod process;
 mod record;
 mod repair;
 mod replay;
@@ -60,6 +61,7 @@ pub use frame::{scan, BadFrame, Frame, Mark, Scan};
 pub(crate) use log::Broken;
 pub use log::{Journal, Lsn, Options, Stats};
 pub use open::Opened;
+pub use process::{AfterStop, ProcessImage, ProcessSpec, ProcessStanding, ProcessState, Reported};
 pub use record::{
     AccountImage, AttemptImage, ClaudeFacts, EnvHash, Extra, Record, Spec, Spent, TaskImage, WorkspaceImage,
     WorktreeSpec,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::{Change, Submission, Task, TaskKey, Tick};
 
+use super::process::{ProcessImage, Reported};
 use crate::claude::Tokens;
 use crate::executor::Exit;
 use crate::protocol::{ClaudeOptions, WorkspaceSettings};
@@ -207,6 +208,20 @@ pub enum Record {
         /// How it stands now; `None` if it was removed.
         image: Option<Box<WorkspaceImage>>,
     },
+    /// A process was spawned or changed, or removed.
+    Process {
+        /// Its number.
+        number: u64,
+        /// How it stands now; `None` if it was removed.
+        image: Option<Box<ProcessImage>>,
+    },
+    /// A worker has reported its status, or what it had reported does not hold any more.
+    Reported {
+        /// The task.
+        key: TaskKey,
+        /// What; `None` for nothing any more.
+        report: Option<Box<Reported>>,
+    },
     /// What an attempt of a Claude worker has cost, apart from the task, which is removed some day.
     Spent(Box<Spent>),
     /// Where the usage limit of a Claude account stands.
@@ -236,7 +251,15 @@ pub enum Record {
         spent: Vec<u64>,
         /// The newest moment that the clock has shown.
         at: Tick,
+        /// The next number for a process; 0 in files of versions that had none.
+        #[serde(default, skip_serializing_if = "is_none")]
+        next_process: u64,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A workspace.
@@ -271,6 +294,9 @@ pub struct TaskImage {
     /// The last attempt before the user wanted it again; 0 for none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub revived_after: u32,
+    /// What its worker reports of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Box<Reported>>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

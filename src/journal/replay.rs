@@ -257,11 +257,12 @@ pub(super) fn task_of(record: &Record) -> Option<TaskKey> {
     match record {
         Record::Submitted { submission, .. } => Some(submission.key),
         Record::Changed { key, .. } | Record::Exited { key, .. } => Some(*key),
-        Record::Respecified { key, .. } => Some(*key),
+        Record::Respecified { key, .. } | Record::Reported { key, .. } => Some(*key),
         Record::Environment { .. }
         | Record::Reserved { .. }
         | Record::Paused { .. }
         | Record::Workspace { .. }
+        | Record::Process { .. }
         | Record::Spent(_)
         | Record::Account { .. }
         | Record::Removed { .. }

@@ -178,6 +178,7 @@ impl Salvage {
                     Record::Reserved { .. }
                     | Record::Paused { .. }
                     | Record::Workspace { .. }
+                    | Record::Process { .. }
                     | Record::Spent(_)
                     | Record::Account { .. },
                     _,

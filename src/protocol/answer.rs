@@ -4,13 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdmissionAnswer, CostAnswer, StatusUpdate, TaskView, WorkspaceRemoved, WorkspaceView, WorkspacesAnswer,
+    AdmissionAnswer, CostAnswer, ProcessesAnswer, StatusUpdate, TaskView, WorkspaceRemoved, WorkspaceView,
+    WorkspacesAnswer,
 };
 
 /// One line from the daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Answer {
-    /// To `TaskQueue`: the id and the state.
+    /// To `TaskQueue` and `ProcessSpawn`: the id and the state; and a line for subscribers that asked for `statuses`.
     StatusUpdate(StatusUpdate),
     /// Something was refused; nothing has changed.
     Error(ErrorAnswer),
@@ -32,6 +33,8 @@ pub enum Answer {
     Workspaces(WorkspacesAnswer),
     /// To `WorkspaceRemove`.
     WorkspaceRemoved(WorkspaceRemoved),
+    /// To `ProcessList`.
+    Processes(ProcessesAnswer),
     /// To `Admission`.
     Admission(Box<AdmissionAnswer>),
     /// To `Cost`.
@@ -94,9 +97,9 @@ pub enum ErrorCode {
     InvalidValue,
     /// No task has this id.
     UnknownTask,
-    /// There is no workspace or template of this name.
+    /// There is no workspace, template or process of this name.
     NotFound,
-    /// There is another workspace of this name.
+    /// There is another workspace or process of this name.
     Exists,
     /// There is no such worker profile.
     UnknownWorker,
@@ -151,6 +154,9 @@ pub struct Summary {
     /// Workspaces whose starts are paused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paused_workspaces: Vec<String>,
+    /// Tasks and processes that wait for somebody: those that ask, and those that report so.
+    #[serde(default)]
+    pub attention: usize,
     /// What holds up every queued task.
     pub blocked_by: Vec<GateView>,
 }
@@ -272,6 +278,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         paused_workspaces: Vec<String>,
     },
+    /// A task or process changed, for those that asked for `statuses`: it goes out as a line of its own shape.
+    #[serde(skip)]
+    Status(StatusUpdate),
     /// The subscriber read too slowly and this many events were dropped: ask for the status again.
     Lagged {
         /// How many.

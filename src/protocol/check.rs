@@ -136,7 +136,7 @@ fn check_what(task: &TaskQueue) -> Checked {
     }
 }
 
-fn check_command(command: &str) -> Checked {
+pub(super) fn check_command(command: &str) -> Checked {
     if command.trim().is_empty() {
         return Err(invalid("`command` is empty", "say what to run"));
     }
@@ -144,7 +144,7 @@ fn check_command(command: &str) -> Checked {
     check_nul("command", command)
 }
 
-fn check_argv(argv: &[String]) -> Checked {
+pub(super) fn check_argv(argv: &[String]) -> Checked {
     match argv.first() {
         None => return Err(invalid("`argv` is empty", "name a program")),
         Some(program) if program.is_empty() => return Err(invalid("`argv[0]` is empty", "name a program")),
@@ -179,15 +179,20 @@ pub(super) fn check_nul(field: &str, value: &str) -> Checked {
     }
 }
 
+pub(super) fn check_cwd(cwd: &str) -> Checked {
+    check_nul("cwd", cwd)?;
+    if !cwd.starts_with('/') {
+        return Err(invalid(
+            format!("`cwd` is not absolute: {cwd:?}"),
+            "the daemon has another working folder than you: send the whole path",
+        ));
+    }
+    Ok(())
+}
+
 fn check_where(task: &TaskQueue) -> Checked {
     if let Some(cwd) = &task.cwd {
-        check_nul("cwd", cwd)?;
-        if !cwd.starts_with('/') {
-            return Err(invalid(
-                format!("`cwd` is not absolute: {cwd:?}"),
-                "the daemon has another working folder than you: send the whole path",
-            ));
-        }
+        check_cwd(cwd)?;
     }
     check_worktree(task)?;
     if let Some(workspace) = task.workspace.as_deref().filter(|name| !name.is_empty()) {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::claude::{AnswerQuestion, ClaudeOptions, CostQuery};
+use super::process::{ProcessFilter, ProcessIds, ProcessSpawn, ProcessStop, StatusUpdate};
 use super::workspace::{OneWorkspace, WorkspaceCreate, WorkspaceEdit, WorkspaceRemove};
 
 /// One line from a client.
@@ -24,9 +25,15 @@ pub enum Message {
     WorkspaceEdit(Box<WorkspaceEdit>),
     /// Removes a workspace; answered with `WorkspaceRemoved`.
     WorkspaceRemove(WorkspaceRemove),
-    /// Starts a long-lived process in a workspace.
-    ProcessSpawn(ProcessSpawn),
-    /// A worker reports its own status.
+    /// Starts a long-lived process in a workspace; answered with `StatusUpdate`.
+    ProcessSpawn(Box<ProcessSpawn>),
+    /// Asks for processes; answered with `Processes`.
+    ProcessList(ProcessFilter),
+    /// Stops processes; answered with `Changed`.
+    ProcessStop(ProcessStop),
+    /// Starts processes anew, whether they run or not; answered with `Changed`.
+    ProcessRestart(ProcessIds),
+    /// A worker reports its own status: `waiting` or `working`; answered with `StatusUpdate`.
     StatusUpdate(StatusUpdate),
     /// Checks a task like `TaskQueue`, its profile, program and folder included, and queues nothing;
     /// answered with `Changed` without ids. `id` is not looked up.
@@ -87,6 +94,9 @@ impl Message {
             Self::WorkspaceEdit(_) => "WorkspaceEdit",
             Self::WorkspaceRemove(_) => "WorkspaceRemove",
             Self::ProcessSpawn(_) => "ProcessSpawn",
+            Self::ProcessList(_) => "ProcessList",
+            Self::ProcessStop(_) => "ProcessStop",
+            Self::ProcessRestart(_) => "ProcessRestart",
             Self::StatusUpdate(_) => "StatusUpdate",
             Self::Check(_) => "Check",
             Self::Status(_) => "Status",
@@ -196,26 +206,6 @@ pub struct TaskQueue {
     /// The branch, tag or commit that its worktree begins at. Default: what is checked out when it first starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree_base: Option<String>,
-}
-
-/// A process to start in a workspace.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProcessSpawn {
-    /// The workspace.
-    pub workspace: String,
-    /// The shell line.
-    pub command: String,
-}
-
-/// The status of one task or process: an answer, an event, or a worker's own report.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StatusUpdate {
-    /// The task's id.
-    pub process_id: String,
-    /// Its state, with a capital letter: `Queued`, `Running`, `Succeeded` …
-    pub status: String,
 }
 
 /// Which tasks; an empty filter means all.
@@ -361,7 +351,7 @@ pub struct Environment {
     pub variables: BTreeMap<String, String>,
 }
 
-/// Which tasks' events are wanted: all, or those that one of the fields names.
+/// Which tasks' events are wanted: all, or those that one of the fields names. Ids of processes are taken, too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Subscribe {
@@ -377,6 +367,10 @@ pub struct Subscribe {
     /// At most this many tasks in the first answer, chosen like those of a `Filter`; events come of all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// `StatusUpdate` lines in place of events about tasks: the id, the state and no more. Those who hear of all tasks
+    /// hear of all processes, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub statuses: bool,
 }
 
 /// How the daemon shall end.

@@ -5,12 +5,14 @@ mod agents;
 mod answer;
 mod check;
 mod check_claude;
+mod check_process;
 mod check_workspace;
 mod claude;
 mod codec;
 mod diagnose;
 mod lines;
 mod message;
+mod process;
 mod schema;
 mod suggest;
 mod task_view;
@@ -27,6 +29,7 @@ pub use answer::{
 };
 pub use check::{check_edit, check_id, check_task, parse_after, ARGUMENT_BYTES_MAX, CPUS_MAX, CPUS_MIN};
 pub use check_claude::own_argument;
+pub use check_process::{check_process, check_report, REPORTS, RESTARTS_MAX};
 pub use check_workspace::{check_settings, check_workspace_create, check_workspace_edit};
 pub use claude::{
     AnswerQuestion, BudgetView, ClaudeOptions, CostAnswer, CostQuery, CostRow, Denied, Permissions,
@@ -35,8 +38,12 @@ pub use claude::{
 pub use codec::{decode, decode_answer, encode, encode_message};
 pub use lines::{Batch, End, LineReader, LINE_BYTES_MAX};
 pub use message::{
-    Cancel, Clean, EditTask, Environment, Filter, Ids, Message, OneTask, ProcessSpawn, ReserveIds, Retry,
-    Shutdown, StatusUpdate, Subscribe, TaskQueue,
+    Cancel, Clean, EditTask, Environment, Filter, Ids, Message, OneTask, ReserveIds, Retry, Shutdown,
+    Subscribe, TaskQueue,
+};
+pub use process::{
+    is_process_id, ProcessFilter, ProcessIds, ProcessSpawn, ProcessStop, ProcessView, ProcessesAnswer,
+    ReadyCheck, ReadyWay, ReportView, RestartPolicy, StatusUpdate, PROCESS_MARK,
 };
 pub use schema::schema;
 pub use suggest::{hint, nearest};

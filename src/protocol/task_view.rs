@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::claude::{ClaudeOptions, QuestionView};
+use super::process::ReportView;
 use crate::claude::Tokens;
 
 /// One task.
@@ -66,6 +67,9 @@ pub struct TaskView {
     /// While it is `waiting`: what it asks, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<QuestionView>,
+    /// What its worker reports of itself, while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportView>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
 }

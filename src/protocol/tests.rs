@@ -44,16 +44,18 @@ fn the_first_four_messages_keep_their_shape() {
     );
     assert_eq!(
         decoded(r#"{"ProcessSpawn":{"workspace":"api","command":"npm run dev"}}"#),
-        Message::ProcessSpawn(ProcessSpawn {
+        Message::ProcessSpawn(Box::new(ProcessSpawn {
             workspace: "api".to_owned(),
-            command: "npm run dev".to_owned(),
-        })
+            command: Some("npm run dev".to_owned()),
+            ..ProcessSpawn::default()
+        }))
     );
     assert_eq!(
         decoded(r#"{"StatusUpdate":{"process_id":"t1","status":"Queued"}}"#),
         Message::StatusUpdate(StatusUpdate {
             process_id: "t1".to_owned(),
             status: "Queued".to_owned(),
+            note: None,
         })
     );
     assert_eq!(decoded(" {\"Info\" : {} } \r"), Message::Info {});
@@ -157,7 +159,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
     ");
     insta::assert_snapshot!(refused("{\"Frobnicate\":{}}"), @r"
     unknown_message: there is no message `Frobnicate`
-    hint: known are: TaskQueue, WorkspaceCreate, WorkspaceList, WorkspaceShow, WorkspaceEdit, WorkspaceRemove, ProcessSpawn, StatusUpdate, Check, Status, Show, Explain, Cancel, Retry, Edit, Hold, Release, Pause, Resume, Answer, Admission, Cost, Metrics, Clean, ReserveIds, Environment, Subscribe, Info, Shutdown, Reload
+    hint: known are: TaskQueue, WorkspaceCreate, WorkspaceList, WorkspaceShow, WorkspaceEdit, WorkspaceRemove, ProcessSpawn, ProcessList, ProcessStop, ProcessRestart, StatusUpdate, Check, Status, Show, Explain, Cancel, Retry, Edit, Hold, Release, Pause, Resume, Answer, Admission, Cost, Metrics, Clean, ReserveIds, Environment, Subscribe, Info, Shutdown, Reload
     ");
     insta::assert_snapshot!(refused("{\"TaskQueue\":{\"comand\":\"ls\"}}"), @r"
     unknown_field: `TaskQueue` has no field `comand`
@@ -484,8 +486,32 @@ fn any_message() -> impl Strategy<Value = Message> {
             all_failed,
             fresh: false
         })),
-        (text(), text())
-            .prop_map(|(process_id, status)| { Message::StatusUpdate(StatusUpdate { process_id, status }) }),
+        (text(), text(), proptest::option::of(text())).prop_map(|(process_id, status, note)| {
+            Message::StatusUpdate(StatusUpdate {
+                process_id,
+                status,
+                note,
+            })
+        }),
+        (text(), text(), any::<u16>()).prop_map(|(workspace, command, port)| {
+            Message::ProcessSpawn(Box::new(ProcessSpawn {
+                workspace,
+                command: Some(command),
+                restart: Some(RestartPolicy::Always),
+                ready: Some(ReadyCheck {
+                    port: Some(port),
+                    ..ReadyCheck::default()
+                }),
+                ..ProcessSpawn::default()
+            }))
+        }),
+        (ids(), any::<bool>()).prop_map(|(ids, remove)| {
+            Message::ProcessStop(ProcessStop {
+                ids,
+                remove,
+                ..ProcessStop::default()
+            })
+        }),
         (ids(), ids()).prop_map(|(ids, states)| {
             Message::Status(Filter {
                 ids,

@@ -252,7 +252,7 @@ pub struct OneWorkspace {
 pub struct WorkspaceRemove {
     /// Its name.
     pub name: String,
-    /// Also while tasks of it wait or run: they keep its name, and no more.
+    /// Also while tasks of it wait or run: they keep its name, and no more. Its processes are stopped and removed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
 }
@@ -284,6 +284,9 @@ pub struct WorkspaceView {
     /// The tasks that its template queued when it was created.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<String>,
+    /// Its processes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<String>,
 }
 
 /// All workspaces.
@@ -300,4 +303,12 @@ pub struct WorkspaceRemoved {
     pub name: String,
     /// Tasks that wait or run, and keep its name.
     pub tasks: u64,
+    /// Processes that are stopped, and go with it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub processes: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }

@@ -1,10 +1,10 @@
 //! What types alone cannot say about a template: values, placeholders, and who waits for whom.
 
 use super::fill::{placeholders, GIVEN};
-use super::{Template, TemplateTask};
+use super::{Template, TemplateProcess, TemplateTask};
 use crate::config::Fault;
 use crate::protocol::{
-    check_id, check_settings, check_task, hint, parse_after, TaskQueue, WorkspaceSettings,
+    self, check_id, check_settings, check_task, hint, parse_after, ProcessSpawn, TaskQueue, WorkspaceSettings,
 };
 
 fn fault(key: impl Into<String>, message: impl std::fmt::Display, hint: impl Into<String>) -> Fault {
@@ -47,7 +47,60 @@ pub(super) fn check(part: &Template, whole: &Template) -> Result<(), Fault> {
     for (index, task) in part.tasks.iter().enumerate() {
         check_one(index, task, whole)?;
     }
+    for (index, process) in part.processes.iter().enumerate() {
+        check_process(index, process, part, whole)?;
+    }
     Ok(())
+}
+
+fn check_process(
+    index: usize,
+    process: &TemplateProcess,
+    part: &Template,
+    whole: &Template,
+) -> Result<(), Fault> {
+    let place = |field: &str| format!("processes.{index}.{field}");
+    for (field, text) in process.texts() {
+        check_text(&place(field), text, whole, false)?;
+    }
+    let named = part.processes[..index]
+        .iter()
+        .any(|other| other.name == process.name);
+    if let Some(name) = process.name.as_ref().filter(|_| named) {
+        let message = format!("another process above has the name '{name}'");
+        return Err(fault(place("name"), message, "choose another one"));
+    }
+    let ways = [
+        process.ready_port.is_some(),
+        process.ready_line.is_some(),
+        process.ready_command.is_some(),
+    ];
+    if ways.iter().filter(|way| **way).count() > 1 {
+        let message = "there are several ways to see that it is ready";
+        let hint = "leave all out but one of ready_port, ready_line and ready_command";
+        return Err(fault(place("ready_command"), message, hint));
+    }
+    let message = process.spawned("name", &std::collections::BTreeMap::new());
+    let message = ProcessSpawn {
+        // With its placeholders, which are known by now: nothing that they stand for makes it empty.
+        command: Some(process.command.clone()),
+        ready: process.ready(),
+        ..message
+    };
+    protocol::check_process(&message).map_err(|error| {
+        let field = error.message.split('`').nth(1).unwrap_or("command");
+        let field = match field {
+            "memory_bytes" => "memory",
+            "ready" if process.ready_port.is_some() => "ready_port",
+            "ready" if process.ready_line.is_some() => "ready_line",
+            field => field,
+        };
+        fault(
+            place(field),
+            error.message.replace("memory_bytes", "memory"),
+            error.hint,
+        )
+    })
 }
 
 fn check_folder(folder: &str) -> Result<(), Fault> {

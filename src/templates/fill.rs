@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Template, TemplateError, TemplateTask, Variable};
-use crate::protocol::{hint, TaskQueue, WorkspaceCreate, WorkspaceSettings};
+use super::{Template, TemplateError, TemplateProcess, TemplateTask, Variable};
+use crate::protocol::{hint, ProcessSpawn, ReadyCheck, TaskQueue, WorkspaceCreate, WorkspaceSettings};
 
 /// What a placeholder can stand for without being declared.
 pub(super) const GIVEN: [&str; 3] = ["name", "folder", "home"];
@@ -15,6 +15,8 @@ pub struct Filled {
     pub settings: WorkspaceSettings,
     /// Tasks to queue, in order, with the names by which later ones wait for them.
     pub tasks: Vec<(Option<String>, TaskQueue)>,
+    /// Processes to spawn.
+    pub processes: Vec<ProcessSpawn>,
 }
 
 impl Template {
@@ -73,6 +75,11 @@ impl Template {
         Ok(Filled {
             settings,
             tasks: self.tasks.iter().map(task).collect(),
+            processes: self
+                .processes
+                .iter()
+                .map(|process| process.spawned(&create.name, &values))
+                .collect(),
         })
     }
 
@@ -111,7 +118,14 @@ impl Template {
 
     fn wants_folder(&self) -> bool {
         let tasks = self.tasks.iter().flat_map(TemplateTask::texts);
-        let mut texts = self.env.values().map(String::as_str).chain(tasks);
+        let processes = self.processes.iter().flat_map(TemplateProcess::texts);
+        let processes = processes.map(|(_, text)| text);
+        let mut texts = self
+            .env
+            .values()
+            .map(String::as_str)
+            .chain(tasks)
+            .chain(processes);
         texts.any(|text| placeholders(text).any(|name| name == "folder"))
     }
 }
@@ -132,6 +146,47 @@ impl TemplateTask {
             after: self.after.clone(),
             workspace: Some(workspace.to_owned()),
             ..TaskQueue::default()
+        }
+    }
+}
+
+impl TemplateProcess {
+    /// What of it may hold placeholders, by key.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let ready = [
+            ("ready_line", self.ready_line.as_deref()),
+            ("ready_command", self.ready_command.as_deref()),
+        ];
+        let ready = ready.into_iter().filter_map(|(key, text)| Some((key, text?)));
+        std::iter::once(("command", self.command.as_str())).chain(ready)
+    }
+
+    /// How it is found out that it is ready.
+    pub(super) fn ready(&self) -> Option<ReadyCheck> {
+        let ready = ReadyCheck {
+            port: self.ready_port,
+            line: self.ready_line.clone(),
+            command: self.ready_command.clone(),
+        };
+        (ready != ReadyCheck::default()).then_some(ready)
+    }
+
+    pub(super) fn spawned(&self, workspace: &str, values: &BTreeMap<String, String>) -> ProcessSpawn {
+        let filled = |text: Option<String>| text.map(|text| replaced(&text, values));
+        let ready = self.ready().map(|ready| ReadyCheck {
+            port: ready.port,
+            line: filled(ready.line),
+            command: filled(ready.command),
+        });
+        ProcessSpawn {
+            workspace: workspace.to_owned(),
+            command: Some(replaced(&self.command, values)),
+            name: self.name.clone(),
+            restart: self.restart,
+            max_restarts: self.max_restarts,
+            ready,
+            memory_bytes: self.memory.map(|size| size.0),
+            ..ProcessSpawn::default()
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::config::{ConfigError, Fault, Source};
 use crate::protocol::{check_id, hint, ErrorAnswer, ErrorCode};
 
 pub use fill::Filled;
-pub use model::{Template, TemplateTask, Variable};
+pub use model::{Template, TemplateProcess, TemplateTask, Variable};
 
 /// Those that are always there, unless a file of the same name takes their place.
 const BUILT_IN: [(&str, &str); 4] = [

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ByteSize, StartRate};
-use crate::protocol::AgentRight;
+use crate::protocol::{AgentRight, RestartPolicy};
 
 /// A template, as it stands in its file or with all that it extends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,38 @@ pub struct Template {
     /// Tasks to queue when a workspace is created.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TemplateTask>,
+    /// Processes to spawn when a workspace is created.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<TemplateProcess>,
+}
+
+/// A process of a template.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TemplateProcess {
+    /// Its name, by which templates that extend this one replace it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The shell line; may hold placeholders.
+    pub command: String,
+    /// What follows when it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartPolicy>,
+    /// So many restarts in a row, and it is failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_restarts: Option<u32>,
+    /// It is ready when something listens on this port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_port: Option<u16>,
+    /// It is ready when it has written this text; may hold placeholders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_line: Option<String>,
+    /// It is ready when this shell line succeeds; may hold placeholders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_command: Option<String>,
+    /// What it needs at its peak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<ByteSize>,
 }
 
 /// A variable of a template.
@@ -116,6 +148,7 @@ impl Template {
             env,
             variables,
             tasks,
+            processes,
         } = above;
         if !description.is_empty() {
             self.description = description;
@@ -138,6 +171,13 @@ impl Template {
             match self.tasks.iter_mut().find(same) {
                 Some(own) => *own = task,
                 None => self.tasks.push(task),
+            }
+        }
+        for process in processes {
+            let same = |own: &&mut TemplateProcess| process.name.is_some() && own.name == process.name;
+            match self.processes.iter_mut().find(same) {
+                Some(own) => *own = process,
+                None => self.processes.push(process),
             }
         }
     }

@@ -127,6 +127,7 @@ pub(crate) fn obliging(message: &Message) -> Answer {
                 task.id.clone()
             },
             status: "Queued".into(),
+            note: None,
         }),
         Message::ReserveIds(ids) => Answer::Reserved(Reserved {
             first: 10,

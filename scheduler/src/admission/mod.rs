@@ -5,6 +5,7 @@
 //! its start on, less what it has been seen to use. Nothing here is journaled but what was done to
 //! relieve memory (`relief.rs`); reservations follow from the active tasks.
 
+mod companions;
 mod holds;
 mod latch;
 mod learning;
@@ -22,6 +23,7 @@ pub(crate) mod words;
 
 use std::collections::BTreeMap;
 
+pub use self::companions::{Companion, CompanionReport};
 pub use self::holds::Source;
 pub use self::peaks::LanePeak;
 pub use self::readings::{HostCpu, HostMemory, HostReading, Measured, TreeMemory};
@@ -29,6 +31,7 @@ pub use self::relief::Relief;
 pub use self::report::{AdmissionReport, GateNotice, GateVerdict, ReservationReport};
 pub use self::rules::{AdmissionRules, ProfileRules, Rate, RateScope, ReliefRules};
 
+use self::companions::Companions;
 use self::holds::{Expected, Hold, Holds};
 use self::latch::{Latch, Level};
 use self::learning::Raised;
@@ -58,6 +61,7 @@ pub(crate) struct Admission {
     raised: BTreeMap<TaskKey, Raised>,
     peaks: Peaks,
     pub(crate) holds: Holds,
+    pub(crate) companions: Companions,
     pub(crate) rates: Rates,
     pub(crate) refusals: Refusals,
     pub(crate) reliefs: Reliefs,
@@ -115,6 +119,7 @@ impl Admission {
         self.reading = Some(reading);
         self.starts_since_reading = 0;
         self.holds.show(&self.rules, at, window_start);
+        self.companions.show(at);
         if total_before != self.total_bytes() {
             self.expect_anew(|_| true);
         }
@@ -165,6 +170,9 @@ impl Admission {
         let host_at = self.reading.as_ref().map(|reading| reading.taken_at);
         let mut rose = Vec::new();
         for tree in trees {
+            if self.companions.measure(tree.key, taken_at, tree.bytes, host_at) {
+                continue;
+            }
             let Some(hold) = self
                 .holds
                 .get(tree.key)

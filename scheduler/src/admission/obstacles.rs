@@ -186,10 +186,15 @@ impl Admission {
         proven.max(self.rules.unproven_at_most)
     }
 
+    /// What is reserved and not in use yet, for tasks and for what runs beside them.
+    pub(crate) fn outstanding_bytes(&self) -> u128 {
+        self.holds.totals().outstanding_bytes + self.companions.outstanding_bytes()
+    }
+
     /// What is available above the floor and reserved for nobody.
     fn room_bytes(&self, memory: HostMemory) -> u128 {
         let floor = u128::from(self.rules.floor_of(memory.total_bytes));
-        let outstanding = self.holds.totals().outstanding_bytes;
+        let outstanding = self.outstanding_bytes();
         u128::from(memory.available_bytes).saturating_sub(floor + outstanding)
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::holds::Source;
 use super::obstacles::{About, Obstacle, CPU, MEMORY, PRESSURE};
-use super::{words, Admission, HostReading, LanePeak, Relief};
+use super::{words, Admission, CompanionReport, HostReading, LanePeak, Relief};
 use crate::{Lane, Scheduler, TaskKey, Tick};
 
 /// A gate has closed or opened.
@@ -85,7 +85,7 @@ pub struct AdmissionReport {
     pub cpu_marks_permille: (u32, u32),
     /// The marks for stalls.
     pub stall_marks_permille: (u32, u32),
-    /// What is reserved and not in use yet, of all workers together.
+    /// What is reserved and not in use yet, of all workers and what runs beside them.
     pub outstanding_bytes: u64,
     /// The CPUs that active tasks declare.
     pub cpus_declared_milli: u64,
@@ -97,6 +97,8 @@ pub struct AdmissionReport {
     pub gates: Vec<GateVerdict>,
     /// Each active worker.
     pub reservations: Vec<ReservationReport>,
+    /// What runs beside the tasks.
+    pub companions: Vec<CompanionReport>,
     /// What was learned of each lane.
     pub peaks: Vec<LanePeak>,
 }
@@ -211,12 +213,13 @@ impl Admission {
             ease_bytes: total.map(|total| rules.ease_of(total)),
             cpu_marks_permille: (rules.cpu_high_permille, rules.cpu_low_permille),
             stall_marks_permille: (rules.stall_high_permille, rules.stall_low_permille),
-            outstanding_bytes: u64::try_from(totals.outstanding_bytes).unwrap_or(u64::MAX),
+            outstanding_bytes: u64::try_from(self.outstanding_bytes()).unwrap_or(u64::MAX),
             cpus_declared_milli: totals.cpus_declared_milli,
             cpus_young_milli: totals.cpus_young_milli,
             starts_since_reading: self.starts_since_reading,
             gates: self.verdicts(now, obstacles),
             reservations: self.reservations(),
+            companions: self.companions.reports(),
             peaks: self.export_peaks(),
         }
     }

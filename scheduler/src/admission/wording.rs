@@ -140,19 +140,25 @@ impl Admission {
 
     fn available_in_words(&self) -> String {
         let available = words::bytes(self.memory_read().available_bytes);
-        let outstanding = self.holds.totals().outstanding_bytes;
+        let (outstanding, beside) = (
+            self.holds.totals().outstanding_bytes,
+            self.companions.outstanding_bytes(),
+        );
         let tasks = self.holds.iter().filter(|(_, hold)| hold.outstanding_bytes() > 0);
-        match (outstanding, tasks.count()) {
-            (0, _) => format!("{available} available"),
-            (_, 1) => format!(
-                "{available} available, of which {} are reserved for a running task",
+        let for_tasks = match (outstanding, tasks.count()) {
+            (0, _) => None,
+            (_, 1) => Some(format!("{} are reserved for a running task", wide(outstanding))),
+            (_, tasks) => Some(format!(
+                "{} are reserved for {tasks} running tasks",
                 wide(outstanding)
-            ),
-            (_, tasks) => format!(
-                "{available} available, of which {} are reserved for {tasks} running tasks",
-                wide(outstanding)
-            ),
+            )),
+        };
+        let for_processes = (beside > 0).then(|| format!("{} are reserved for processes", wide(beside)));
+        let reserved: Vec<String> = for_tasks.into_iter().chain(for_processes).collect();
+        if reserved.is_empty() {
+            return format!("{available} available");
         }
+        format!("{available} available, of which {}", reserved.join(" and "))
     }
 
     fn no_room_in_words(&self, wants: Wants, about: About) -> String {

@@ -127,6 +127,7 @@ impl Model {
             | Input::Reading(_)
             | Input::WorkerMemory { .. }
             | Input::SetPeaks(_)
+            | Input::SetCompanions(_)
             | Input::SetShares(_) => unreachable!("no life has these"),
         }
         self.derive();

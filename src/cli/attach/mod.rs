@@ -32,7 +32,7 @@ pub(crate) struct AttachArgs {
     #[arg(long, value_name = "N")]
     slot: Option<u32>,
     /// This task, through its retries
-    #[arg(long, value_name = "ID", value_parser = value::task_id)]
+    #[arg(long, value_name = "ID", value_parser = value::task_or_process)]
     task: Option<String>,
     /// The tasks of this workspace, one after the other
     #[arg(long, value_name = "NAME")]
@@ -86,6 +86,7 @@ impl AttachArgs {
             slot: self.slot,
             workspace: self.workspace.clone(),
             limit: None,
+            statuses: false,
         }
     }
 

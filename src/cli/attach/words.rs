@@ -4,11 +4,12 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::cli::process_text::noun;
 use crate::cli::task_text::{command_line, has_ended, has_succeeded, outcome_words};
 use crate::cli::text::{self, BOLD, DIM, YELLOW};
 use crate::cli::value::{local_time, short_dollars, short_duration};
 use crate::pane::{Attention, TabState};
-use crate::protocol::{AttemptView, TaskView};
+use crate::protocol::{AttemptView, ReportView, TaskView};
 
 const DAY_MS: u64 = 86_400_000;
 /// Columns that a command keeps on a narrow screen.
@@ -20,10 +21,15 @@ pub(super) fn header(task: &TaskView, attempt: &AttemptView, now_ms: u64, width:
         .label
         .as_deref()
         .map(|label| format!(" · {}", text::visible(label)));
+    // A process waits for no turn.
+    let priority = match noun(&task.id) {
+        "task" => format!(" · priority {}", task.priority),
+        _ => String::new(),
+    };
     let before = format!(
-        "── task {} · priority {}{} · ",
+        "── {} {}{priority}{} · ",
+        noun(&task.id),
         text::visible(&task.id),
-        task.priority,
         label.unwrap_or_default()
     );
     let start = moment(attempt.started_at_ms, now_ms);
@@ -66,7 +72,8 @@ pub(super) fn footer(task: &TaskView, attempt: &AttemptView) -> String {
     parts.extend(attempt.cost_usd.map(short_dollars));
     let again = (attempt.n > 1).then(|| format!(", attempt {}", attempt.n));
     format!(
-        "{DIM}── task {}{}:{DIM:#} {}",
+        "{DIM}── {} {}{}:{DIM:#} {}",
+        noun(&task.id),
         text::visible(&task.id),
         again.unwrap_or_default(),
         parts.join(" · ")
@@ -98,7 +105,8 @@ pub(super) fn pool(slots: u32) -> String {
 /// What a first `c` is answered with.
 pub(super) fn sure_to_cancel(task: &TaskView) -> String {
     format!(
-        "{YELLOW}press c again within 5 s to cancel task {}{YELLOW:#}",
+        "{YELLOW}press c again within 5 s to cancel {} {}{YELLOW:#}",
+        noun(&task.id),
         text::visible(&task.id)
     )
 }
@@ -124,6 +132,7 @@ pub(super) fn tab(task: Option<&TaskView>, place: &str) -> TabState {
         task: task.id.clone(),
         attention: match task.state.as_str() {
             "waiting" => Attention::Answer,
+            _ if task.report.as_ref().is_some_and(ReportView::is_waiting) => Attention::Answer,
             "failed" | "lost" => Attention::Failed,
             _ if has_succeeded(task) => Attention::Ended,
             _ => Attention::None,

@@ -258,7 +258,7 @@ impl Model {
                 self.summary.paused_workspaces = paused_workspaces;
             }
             // What it is about is asked for.
-            Event::Gate { .. } | Event::Lagged { .. } => {}
+            Event::Gate { .. } | Event::Status(_) | Event::Lagged { .. } => {}
         }
     }
 

@@ -113,6 +113,7 @@ fn state(next_key: u64) -> Record {
         reserved: vec![(3, 4)],
         spent: vec![9],
         at: Tick(5),
+        next_process: 0,
     }
 }
 
@@ -130,6 +131,7 @@ fn image(key: u64, steps: &[u32]) -> Record {
     };
     Record::Image(Box::new(TaskImage {
         revived_after: 0,
+        report: None,
         task: Task {
             submission: submission(key),
             state: State::Queued,

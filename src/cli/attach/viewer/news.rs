@@ -6,6 +6,7 @@ use super::Viewer;
 use crate::cli::attach::subscription::News;
 use crate::cli::attach::words;
 use crate::cli::exit::Failure;
+use crate::cli::process_text::noun;
 use crate::cli::task_text::has_ended;
 use crate::protocol::{Event, TaskView};
 
@@ -52,7 +53,9 @@ impl Viewer<'_> {
         match news {
             News::Event(Event::Task(task)) => self.hear_of(*task),
             News::Event(Event::Removed { id }) => self.hear_of_removal(&id)?,
-            News::Event(Event::Gate { .. } | Event::Queue { .. } | Event::Lagged { .. }) => {}
+            News::Event(
+                Event::Gate { .. } | Event::Queue { .. } | Event::Status(_) | Event::Lagged { .. },
+            ) => {}
             News::Status(status) => {
                 let shown = self.task.as_ref().map(|task| task.id.clone());
                 let missing = shown.filter(|id| !status.tasks.iter().any(|task| task.id == *id));
@@ -88,7 +91,8 @@ impl Viewer<'_> {
         self.is_gone = true;
         // Of a task that was seen to end, that it is cleaned away later is no news.
         if !has_ended {
-            self.page.say(&words::note(&format!("task {id} was removed")))?;
+            self.page
+                .say(&words::note(&format!("{} {id} was removed", noun(id))))?;
         }
         Ok(())
     }

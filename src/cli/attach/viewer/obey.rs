@@ -7,7 +7,7 @@ use crate::cli::attach::words;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::task_text::has_ended;
 use crate::pane::Key;
-use crate::protocol::{Cancel, Message, Retry};
+use crate::protocol::{is_process_id, Cancel, Message, ProcessIds, ProcessStop, Retry};
 
 /// What comes sooner after a first key is no answer: a key that is held down repeats each 30 to 40 ms, and a
 /// person who has read the question takes longer.
@@ -75,6 +75,10 @@ impl Viewer<'_> {
             return Ok(());
         };
         let ids = vec![task.id.clone()];
+        if is_process_id(&task.id) {
+            let words = format!("process {} is started", task.id);
+            return self.ask(&Message::ProcessRestart(ProcessIds { ids }), &words);
+        }
         let words = format!("task {} runs again once a slot is free", task.id);
         self.ask(
             &Message::Retry(Retry {
@@ -95,6 +99,14 @@ impl Viewer<'_> {
             Answer::Sure => {}
         }
         let ids = vec![task.id.clone()];
+        if is_process_id(&task.id) {
+            let words = format!("process {} is stopped", task.id);
+            let stop = ProcessStop {
+                ids,
+                ..ProcessStop::default()
+            };
+            return self.ask(&Message::ProcessStop(stop), &words);
+        }
         let words = format!("task {} is cancelled", task.id);
         self.ask(
             &Message::Cancel(Cancel {

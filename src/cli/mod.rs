@@ -42,6 +42,7 @@ mod prefix;
 mod question_text;
 mod queue;
 mod retry;
+mod room_text;
 mod screen;
 mod service;
 mod setup;

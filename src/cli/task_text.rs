@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, BOLD, CYAN, DIM, GREEN, RED, YELLOW};
 use super::value::{local_time, short_bytes, short_dollars, short_duration};
-use super::{claude_text, question_text};
+use super::{claude_text, question_text, room_text};
 use crate::protocol::{AttemptView, ExplanationView, GateView, StatusAnswer, Summary, TaskView};
 
 /// States that a task does not leave by itself.
@@ -218,7 +218,7 @@ pub(crate) fn task(task: &TaskView, now_ms: u64) -> String {
             &format!("{} of {} used", task.retries_used, task.retries),
         );
     }
-    for (name, words) in claude_text::facts(task) {
+    for (name, words) in room_text::facts(task).into_iter().chain(claude_text::facts(task)) {
         fact(&mut shown, name, &words);
     }
     if let Some(last) = task.attempts.last() {

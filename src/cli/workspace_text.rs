@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, DIM, YELLOW};
 use super::value::{local_time, short_bytes, short_dollars};
-use crate::protocol::WorkspaceView;
+use crate::protocol::{Sandbox, WorkspaceView};
 
 /// All of them, one a line; the chosen one is marked.
 pub(crate) fn table(workspaces: &[WorkspaceView], current: Option<&str>, width: Option<usize>) -> String {
@@ -88,6 +88,7 @@ pub(crate) fn workspace(view: &WorkspaceView) -> String {
         "priority_offset",
         settings.priority_offset.map(|offset| format!("{offset:+}")),
     );
+    line("sandbox", settings.sandbox.as_ref().map(Sandbox::words));
     for (name, value) in &settings.env {
         line("env", Some(format!("{name}={value}")));
     }

@@ -11,6 +11,7 @@ mod load;
 mod metrics;
 mod model;
 mod paths;
+mod room;
 mod signal;
 mod source;
 mod units;
@@ -26,6 +27,7 @@ pub use model::{
     SchedulerConfig, Slots, TaperStep, DEFAULTS_TOML,
 };
 pub use paths::{ensure_private_dir, Paths};
+pub use room::WorkerLimits;
 pub use signal::{parse_signal, parse_signals};
 pub(crate) use source::Source;
 pub use units::{format_duration, format_size, parse_duration, parse_size, ByteSize, UnitError};

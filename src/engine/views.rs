@@ -60,6 +60,8 @@ impl Views<'_> {
             stopping: task.stopping,
             claude: entry.spec.claude.clone(),
             questions: Engine::questions_of(self.questions, submission.key),
+            limits: None,
+            sandbox: None,
             attempts,
             id,
         }
@@ -88,6 +90,7 @@ impl Views<'_> {
             cost_usd: claude.and_then(|facts| facts.cost_usd),
             tokens: claude.map(|facts| facts.tokens.clone()).unwrap_or_default(),
             turns: claude.and_then(|facts| facts.turns),
+            sandbox: exit.and_then(|exit| exit.sandbox.as_deref().cloned()),
             folder: attempt_folder(self.tasks_folder, id, attempt.attempt)
                 .display()
                 .to_string(),

@@ -11,6 +11,7 @@ mod frame;
 mod input;
 mod launcher;
 mod process;
+mod room;
 mod shim;
 mod spare;
 mod survivors;
@@ -22,10 +23,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::TaskKey;
 
+use crate::protocol::SandboxReport;
+
 pub use fake::{FakeExecutor, FakeHandle};
 pub use folder::dropped_range;
 pub use launcher::{launcher_main, LAUNCHER_ARGUMENT};
 pub use process::{ExecutorOptions, ProcessExecutor};
+pub use room::{Means, ResourceLimits, Room, SandboxPlan};
 
 /// One execution of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,6 +67,9 @@ pub struct Launch {
     pub stop: StopPlan,
     /// Output kept at most, in bytes: half of it head, half tail.
     pub output_cap_bytes: u64,
+    /// What the command is kept in.
+    #[serde(default, skip_serializing_if = "Room::is_none")]
+    pub room: Room,
 }
 
 /// How a tree is stopped: the first signal, after the grace time perhaps a second one, and after the
@@ -107,6 +114,9 @@ pub struct Exit {
     /// What could not be done as promised: the output cap kept, a process ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The sandbox that the command was in, if it was in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Box<SandboxReport>>,
 }
 
 /// Why the shim stopped the command.

@@ -5,10 +5,16 @@
 //! attempt folder. It has a single thread and sleeps until a signal or its next deadline. When
 //! nothing of the attempt is left, it may be given another one; it never has two.
 
+mod denied;
+mod git;
 mod input;
 mod outcome;
 mod output;
 mod program;
+mod room;
+mod sandbox;
+#[cfg(any(target_os = "macos", test))]
+mod seatbelt;
 mod stop;
 mod supervisor;
 pub(super) mod tree;
@@ -32,6 +38,7 @@ use super::frame::{Poke, Request};
 use super::spare::Seat;
 use super::{Exit, Launch};
 use crate::platform;
+use crate::protocol::SandboxReport;
 
 /// A daemon that does not read its pokes finds the outcome by itself within a second.
 const POKE_PATIENCE: Duration = Duration::from_secs(1);
@@ -142,7 +149,7 @@ fn begin(
     signals: &Signals,
     me: Identity,
 ) -> (Exit, bool) {
-    let (command, streams) = match prepare(launch, attempt) {
+    let (command, streams, sandbox) = match prepare(launch, attempt) {
         Ok(prepared) => prepared,
         Err(reason) => return (never_spawned(reason), true),
     };
@@ -163,7 +170,7 @@ fn begin(
             let note_worker = |started| {
                 // What it has started by now inherits nothing any more.
                 for (pid, _) in Tree::below(record.pid).members() {
-                    platform::offer_to_oom_killer(pid, OOM_SCORE);
+                    platform::offer_to_oom_killer(pid, launch.room.oom_score.unwrap_or(OOM_SCORE));
                 }
                 record.worker = Some((worker, started));
                 // Only the search for survivors of a killed shim is the poorer for it.
@@ -172,6 +179,10 @@ fn begin(
             let supervisor = Supervisor::new(worker, launch, attempt, streams);
             let (mut exit, is_clean) = supervisor.run(signals, note_worker);
             exit.started_at_ms = started_at_ms;
+            exit.sandbox = sandbox.map(|mut report| {
+                denied::look(launch, attempt, &mut report);
+                Box::new(report)
+            });
             (exit, is_clean)
         }
         Err(reason) => (never_spawned(reason), true),
@@ -185,7 +196,10 @@ struct Streams {
 }
 
 /// Everything that can go wrong before the command is started.
-fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Streams), String> {
+fn prepare(
+    launch: &Launch,
+    attempt: &AttemptFolder,
+) -> Result<(Command, Streams, Option<SandboxReport>), String> {
     let program = program::find(launch)?;
     let in_folder = |error: io::Error| {
         let path = attempt.path().display();
@@ -196,11 +210,12 @@ fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Streams
         outputs.push(Output::create(attempt, "stderr", launch).map_err(in_folder)?);
     }
     let (stdin, input) = stdin(launch, attempt).map_err(in_folder)?;
-    let mut command = Command::new(program);
+    // After the output, which is one of the files that can be written.
+    let room = room::Room::prepare(launch, attempt)?;
+    let sandbox = room.report();
+    let mut command = room.command(program, launch);
     let stderr = &outputs[outputs.len() - 1];
     command
-        .arg0(&launch.argv[0])
-        .args(&launch.argv[1..])
         .current_dir(&launch.cwd)
         .env_clear()
         .envs(&launch.env)
@@ -212,7 +227,8 @@ fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Streams
         .process_group(0);
     let key = launch.id.key.0.to_string();
     command.env("WEZTERM_PARALLEL_TASK", attempt.task().unwrap_or(&key));
-    Ok((command, Streams { input, outputs }))
+    room.enter(&mut command);
+    Ok((command, Streams { input, outputs }, sandbox))
 }
 
 fn stdin(launch: &Launch, attempt: &AttemptFolder) -> io::Result<(Stdio, Option<Input>)> {

@@ -10,6 +10,7 @@ mod codec;
 mod diagnose;
 mod lines;
 mod message;
+mod sandbox;
 mod schema;
 mod suggest;
 mod task_view;
@@ -36,6 +37,7 @@ pub use message::{
     Cancel, Clean, EditTask, Environment, Filter, Ids, Message, OneTask, ProcessSpawn, ReserveIds, Retry,
     Shutdown, StatusUpdate, Subscribe, TaskQueue,
 };
+pub use sandbox::{check_sandbox, Denial, Sandbox, SandboxReport};
 pub use schema::schema;
 pub use suggest::{hint, nearest};
 pub use task_view::{AttemptView, TaskView};

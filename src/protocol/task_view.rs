@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::claude::{ClaudeOptions, QuestionView};
+use super::SandboxReport;
 use crate::claude::Tokens;
 
 /// One task.
@@ -60,6 +61,12 @@ pub struct TaskView {
     /// While it is `waiting`: what it asks, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<QuestionView>,
+    /// In the answer to `Show`, while it has not ended: nice value and limits of its worker, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<String>,
+    /// The same of its sandbox: what this system can do of it, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
 }
@@ -100,6 +107,9 @@ pub struct AttemptView {
     /// Claude workers: turns of the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turns: Option<u64>,
+    /// The sandbox that it was in; once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxReport>,
     /// Its folder: `output`, `exit.json` …
     pub folder: String,
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Sandbox;
+
 /// What a workspace gives to its tasks. The journal keeps it in this shape, too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -36,11 +38,14 @@ pub struct WorkspaceSettings {
     /// Added to the priority of each task when it is queued, -255 to 255; the sum stays within 0 to 255.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What its tasks are kept in, whatever their worker; both sandboxes hold if the worker has one, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
 }
 
 impl WorkspaceSettings {
     /// Names of the values, as `unset` takes them.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "folder",
         "env",
         "worker",
@@ -50,6 +55,7 @@ impl WorkspaceSettings {
         "budget_usd",
         "weight",
         "priority_offset",
+        "sandbox",
     ];
 
     /// Takes over what `above` says; variables are merged name by name.
@@ -69,6 +75,7 @@ impl WorkspaceSettings {
         self.budget_usd = above.budget_usd.or(self.budget_usd);
         self.weight = above.weight.or(self.weight);
         self.priority_offset = above.priority_offset.or(self.priority_offset);
+        self.sandbox = above.sandbox.or(self.sandbox.take());
     }
 
     /// Takes a value away: one of [`Self::NAMES`], or `env.NAME` for one variable. Whether there is such a value.
@@ -83,6 +90,7 @@ impl WorkspaceSettings {
             "budget_usd" => self.budget_usd = None,
             "weight" => self.weight = None,
             "priority_offset" => self.priority_offset = None,
+            "sandbox" => self.sandbox = None,
             variable => match variable.strip_prefix("env.") {
                 Some(variable) => drop(self.env.remove(variable)),
                 None => return false,
@@ -130,6 +138,9 @@ pub struct WorkspaceCreate {
     /// Added to the priority of each task when it is queued, -255 to 255.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What its tasks are kept in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
 }
 
 impl WorkspaceCreate {
@@ -146,6 +157,7 @@ impl WorkspaceCreate {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            sandbox: self.sandbox.clone(),
         }
     }
 }
@@ -186,6 +198,9 @@ pub struct WorkspaceEdit {
     /// A new priority offset, for tasks not yet queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// A new sandbox, in the place of the old one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
 }
 
 impl WorkspaceEdit {
@@ -202,6 +217,7 @@ impl WorkspaceEdit {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            sandbox: self.sandbox.clone(),
         }
     }
 }

@@ -71,6 +71,7 @@ fn check_values(part: &Template) -> Result<(), Fault> {
         budget_usd: part.budget_usd,
         weight: part.weight,
         priority_offset: part.priority_offset,
+        sandbox: part.sandbox.clone(),
     };
     check_settings(&settings).map_err(|error| {
         let key = error.message.split('`').nth(1).unwrap_or_default();

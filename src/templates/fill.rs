@@ -65,6 +65,7 @@ impl Template {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            sandbox: self.sandbox.clone(),
         };
         settings.overlay(create.settings());
         let task = |task: &TemplateTask| (task.name.clone(), task.queued(&create.name, &values));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ByteSize, StartRate};
+use crate::protocol::Sandbox;
 
 /// A template, as it stands in its file or with all that it extends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,9 @@ pub struct Template {
     /// Added to the priority of each task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What its tasks are kept in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
     /// Variables for the workspace's tasks; their values may hold placeholders.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -101,6 +105,7 @@ impl Template {
             budget_usd,
             weight,
             priority_offset,
+            sandbox,
             env,
             variables,
             tasks,
@@ -117,6 +122,7 @@ impl Template {
         self.budget_usd = budget_usd.or(self.budget_usd);
         self.weight = weight.or(self.weight);
         self.priority_offset = priority_offset.or(self.priority_offset);
+        self.sandbox = sandbox.or(self.sandbox.take());
         self.env.extend(env);
         self.variables.extend(variables);
         for task in tasks {

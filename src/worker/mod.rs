@@ -5,6 +5,7 @@
 mod claude;
 mod exec;
 mod program;
+mod room;
 mod shell;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use thiserror::Error;
 use wezterm_parallel_scheduler::{Reason, State};
 
 pub use self::claude::{judge_claude, Silence};
+pub use self::room::{limits_words, room, Place};
 use crate::config::{WorkerConfig, WorkerKind};
 use crate::executor::{Exit, StopCause};
 use crate::protocol::{ClaudeOptions, ARGUMENT_BYTES_MAX};

@@ -1,0 +1,200 @@
+//! What a worker is kept in: the limits of its profile, and one sandbox made from its profile's and its workspace's.
+//!
+//! Pure: nothing is looked up here, so that the same can be told before a task runs and be set when it does.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::config::{WorkerConfig, WorkerKind};
+use crate::executor::{ResourceLimits, Room, SandboxPlan};
+use crate::protocol::Sandbox;
+
+/// Files and folders that belong to no project: writing there is what they are for.
+const USUAL: [&str; 13] = [
+    "/tmp",
+    "/var/tmp",
+    "/private/tmp",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts",
+    "/dev/shm",
+    "/dev/mqueue",
+];
+
+/// Where an attempt runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The user's home folder, which `~` stands for.
+    pub home: &'a str,
+    /// The folder of its workspace.
+    pub workspace_folder: Option<&'a str>,
+    /// Its environment.
+    pub env: &'a BTreeMap<String, String>,
+}
+
+/// The room of a worker of this profile, in a workspace with this sandbox.
+#[must_use]
+pub fn room(profile: &WorkerConfig, workspace: Option<&Sandbox>, place: Place<'_>) -> Room {
+    let limits = profile.limits.unwrap_or_default();
+    Room {
+        nice: profile.nice.map(i32::from),
+        oom_score: profile.oom_score.map(i32::from),
+        limits: ResourceLimits {
+            open_files: limits.open_files,
+            processes: limits.processes,
+            file_size_bytes: limits.file_size.map(|size| size.0),
+            address_space_bytes: limits.address_space.map(|size| size.0),
+            core_bytes: limits.core.map(|size| size.0),
+            cpu_seconds: limits.cpu_time.map(|time| time.as_secs()),
+        },
+        sandbox: plan(profile, workspace, place),
+    }
+}
+
+/// Whatever one of the two sandboxes limits is limited, and what either names is open.
+fn plan(profile: &WorkerConfig, workspace: Option<&Sandbox>, place: Place<'_>) -> Option<SandboxPlan> {
+    let both = [profile.sandbox.as_ref(), workspace];
+    let mut both = both
+        .into_iter()
+        .flatten()
+        .filter(|sandbox| sandbox.is_on())
+        .peekable();
+    both.peek()?;
+    let mut plan = SandboxPlan {
+        usual: usual(profile.kind, place),
+        ..SandboxPlan::default()
+    };
+    let whole = |path: &String| match path.strip_prefix('~') {
+        Some(below) => Path::new(place.home).join(below.trim_start_matches('/')),
+        None => PathBuf::from(path),
+    };
+    for sandbox in both {
+        plan.required |= sandbox.required;
+        plan.write.extend(sandbox.write.iter().map(whole));
+        let read = sandbox.read.as_ref().map(|read| read.iter().map(whole).collect());
+        plan.read = joined(plan.read, read);
+        plan.connect_tcp = joined(plan.connect_tcp, sandbox.connect_tcp.clone());
+        plan.bind_tcp = joined(plan.bind_tcp, sandbox.bind_tcp.clone());
+    }
+    plan.write.extend(place.workspace_folder.map(PathBuf::from));
+    Some(plan)
+}
+
+/// A list that is absent limits nothing.
+fn joined<T>(one: Option<Vec<T>>, other: Option<Vec<T>>) -> Option<Vec<T>> {
+    match (one, other) {
+        (Some(mut one), Some(other)) => {
+            one.extend(other);
+            Some(one)
+        }
+        (one, other) => one.or(other),
+    }
+}
+
+fn usual(kind: WorkerKind, place: Place<'_>) -> Vec<PathBuf> {
+    let mut usual: Vec<PathBuf> = USUAL.iter().map(PathBuf::from).collect();
+    let temporary = place.env.get("TMPDIR").map(PathBuf::from);
+    usual.extend(temporary.filter(|path| path.is_absolute()));
+    if kind == WorkerKind::Claude {
+        usual.extend(claude_files(place));
+    }
+    usual
+}
+
+/// Where the Claude Code CLI keeps sessions and settings.
+fn claude_files(place: Place<'_>) -> Vec<PathBuf> {
+    let home = Path::new(place.env.get("HOME").map_or(place.home, String::as_str));
+    match place.env.get("CLAUDE_CONFIG_DIR") {
+        Some(folder) => vec![PathBuf::from(folder)],
+        None => vec![home.join(".claude"), home.join(".claude.json")],
+    }
+}
+
+/// Nice value and limits in words, `nice 10; open_files 256`; `None` if there are none.
+#[must_use]
+pub fn limits_words(room: &Room) -> Option<String> {
+    let limits = &room.limits;
+    let size = |name: &str, bytes: Option<u64>| {
+        bytes.map(|bytes| format!("{name} {}", crate::config::format_size(bytes)))
+    };
+    let parts = [
+        room.nice.map(|nice| format!("nice {nice}")),
+        room.oom_score.map(|score| format!("oom_score {score}")),
+        limits.open_files.map(|files| format!("open_files {files}")),
+        limits.processes.map(|processes| format!("processes {processes}")),
+        size("file_size", limits.file_size_bytes),
+        size("address_space", limits.address_space_bytes),
+        size("core", limits.core_bytes),
+        limits.cpu_seconds.map(|seconds| format!("cpu_time {seconds}s")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(env: &BTreeMap<String, String>) -> Place<'_> {
+        Place {
+            home: "/home/me",
+            workspace_folder: Some("/src/api"),
+            env,
+        }
+    }
+
+    #[test]
+    fn the_stricter_of_two_sandboxes_holds_and_what_either_names_is_open() {
+        let env = BTreeMap::from([("TMPDIR".to_owned(), "/mine".to_owned())]);
+        let profile = WorkerConfig {
+            sandbox: Some(Sandbox {
+                write: vec!["~/.cargo".to_owned()],
+                connect_tcp: Some(vec![443]),
+                ..Sandbox::default()
+            }),
+            ..WorkerConfig::of_kind(WorkerKind::Shell)
+        };
+        let workspace = Sandbox {
+            required: true,
+            write: vec!["/data".to_owned()],
+            connect_tcp: Some(vec![8080]),
+            bind_tcp: Some(Vec::new()),
+            ..Sandbox::default()
+        };
+        let plan = room(&profile, Some(&workspace), place(&env)).sandbox.unwrap();
+        assert!(plan.required);
+        assert_eq!(
+            plan.write,
+            ["/home/me/.cargo", "/data", "/src/api"].map(PathBuf::from)
+        );
+        assert_eq!(
+            (plan.read, plan.connect_tcp, plan.bind_tcp),
+            (None, Some(vec![443, 8080]), Some(vec![]))
+        );
+        assert!(plan.usual.contains(&PathBuf::from("/mine")));
+    }
+
+    #[test]
+    fn a_sandbox_that_is_off_is_none() {
+        let env = BTreeMap::new();
+        let off = Sandbox {
+            enabled: Some(false),
+            ..Sandbox::default()
+        };
+        let profile = WorkerConfig {
+            sandbox: Some(off.clone()),
+            nice: Some(5),
+            ..WorkerConfig::of_kind(WorkerKind::Shell)
+        };
+        let room = room(&profile, Some(&off), place(&env));
+        assert_eq!(
+            (room.sandbox.is_none(), limits_words(&room).as_deref()),
+            (true, Some("nice 5"))
+        );
+    }
+}

@@ -123,6 +123,12 @@ mod tests {
             created_at_ms: 0,
             folder_missing: true,
             settings: WorkspaceSettings {
+                sandbox: Some(Sandbox {
+                    required: true,
+                    write: vec!["~/.cargo".to_owned()],
+                    connect_tcp: Some(vec![443]),
+                    ..Sandbox::default()
+                }),
                 folder: Some("/src/api".into()),
                 env: [("A".to_owned(), "b\u{1b}".to_owned())].into(),
                 worker: Some("shell".into()),

@@ -11,7 +11,7 @@ use super::ByteSize;
 use crate::protocol::check_sandbox;
 
 /// 0 is the daemon's own; more than the system's 19 is not to be had, and less is for the superuser.
-const NICE_MAX: u8 = 19;
+const NICE_MAX: i32 = 19;
 /// At 1000 the kernel ends a worker first, whatever else takes memory.
 const OOM_SCORE_MAX: u16 = 1_000;
 /// With fewer, not even a shell could open its libraries.
@@ -56,7 +56,7 @@ pub(super) fn check_room(key: &str, worker: &WorkerConfig) -> Result<(), Fault> 
             hint: hint.to_owned(),
         })
     };
-    if let Some(nice) = worker.nice.filter(|nice| *nice > NICE_MAX) {
+    if let Some(nice) = worker.nice.filter(|nice| !(0..=NICE_MAX).contains(nice)) {
         let message = format!("{nice}; 0 to {NICE_MAX} are allowed");
         return fault(
             "nice",
@@ -78,7 +78,11 @@ pub(super) fn check_room(key: &str, worker: &WorkerConfig) -> Result<(), Fault> 
             limits.address_space.map(|size| size.0),
             ADDRESS_SPACE_MIN,
         ),
-        ("cpu_time", limits.cpu_time.map(|time| time.as_secs()), 1),
+        (
+            "cpu_time",
+            limits.cpu_time.map(|time| u64::from(!time.is_zero())),
+            1,
+        ),
     ];
     for (name, value, least) in least {
         if let Some(value) = value.filter(|value| *value < least) {

@@ -62,7 +62,7 @@ pub struct WorkerConfig {
     pub stop_grace: Option<Duration>,
     /// How much nicer than the daemon it is, 0 to 19.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub nice: Option<u8>,
+    pub nice: Option<i32>,
     /// How much sooner than the daemon the kernel ends it for want of memory, 0 to 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_score: Option<u16>,

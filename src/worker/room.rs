@@ -42,7 +42,7 @@ pub struct Place<'a> {
 pub fn room(profile: &WorkerConfig, workspace: Option<&Sandbox>, place: Place<'_>) -> Room {
     let limits = profile.limits.unwrap_or_default();
     Room {
-        nice: profile.nice.map(i32::from),
+        nice: profile.nice,
         oom_score: profile.oom_score.map(i32::from),
         limits: ResourceLimits {
             open_files: limits.open_files,
@@ -50,10 +50,15 @@ pub fn room(profile: &WorkerConfig, workspace: Option<&Sandbox>, place: Place<'_
             file_size_bytes: limits.file_size.map(|size| size.0),
             address_space_bytes: limits.address_space.map(|size| size.0),
             core_bytes: limits.core.map(|size| size.0),
-            cpu_seconds: limits.cpu_time.map(|time| time.as_secs()),
+            cpu_seconds: limits.cpu_time.map(whole_seconds),
         },
         sandbox: plan(profile, workspace, place),
     }
+}
+
+/// The system counts whole seconds; less than asked for would be a surprise.
+fn whole_seconds(time: std::time::Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// Whatever one of the two sandboxes limits is limited, and what either names is open.

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::Access;
 
-use super::sandbox::covers;
+use super::sandbox::{covers, is_readable};
 use crate::executor::folder::AttemptFolder;
 use crate::executor::{Launch, SandboxPlan};
 use crate::protocol::{Denial, SandboxReport};
@@ -103,6 +103,10 @@ fn denial(
     attempt: &AttemptFolder,
     report: &SandboxReport,
 ) -> Option<Denial> {
+    // Whoever commits in a worktree tries this one, and goes on without it.
+    if path.ends_with(".git/packed-refs.lock") {
+        return None;
+    }
     // Files of no file system: a shell's way to open connections.
     if path.starts_with("/dev") || path.starts_with("/proc") {
         return None;
@@ -118,11 +122,16 @@ fn denial(
         add: real.display().to_string(),
         to_read,
     };
-    if rustix::fs::access(&real, Access::WRITE_OK).is_ok() {
-        return Some(of_denial(false));
-    }
-    let can_read = rustix::fs::access(&real, Access::READ_OK).is_ok();
-    (plan.read.is_some() && can_read).then(|| of_denial(true))
+    // Who may not even read a file was refused that first.
+    let to_read = there == path && !is_readable(plan, &real);
+    let needed = if to_read {
+        Access::READ_OK
+    } else {
+        Access::WRITE_OK
+    };
+    rustix::fs::access(&real, needed)
+        .is_ok()
+        .then(|| of_denial(to_read))
 }
 
 #[cfg(test)]

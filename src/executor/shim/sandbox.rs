@@ -128,6 +128,16 @@ fn working_folder(plan: &SandboxPlan, launch: &Launch) -> Option<PathBuf> {
     (!around.any(leads_out)).then_some(cwd)
 }
 
+/// Whether a real path that cannot be written can be read.
+pub(super) fn is_readable(plan: &SandboxPlan, path: &Path) -> bool {
+    let Some(read) = &plan.read else {
+        return true;
+    };
+    let roots = read.iter().cloned().chain(SYSTEM.iter().map(PathBuf::from));
+    let mut roots = roots.filter_map(|root| root.canonicalize().ok());
+    roots.any(|root| path.starts_with(root))
+}
+
 /// Whether a path is below one of these.
 pub(super) fn covers(roots: &[String], path: &Path) -> bool {
     roots.iter().any(|root| path.starts_with(root))

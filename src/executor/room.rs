@@ -58,6 +58,9 @@ pub struct SandboxPlan {
     pub write: Vec<PathBuf>,
     /// Writable because nearly every worker needs it; passed over where it does not exist.
     pub usual: Vec<PathBuf>,
+    /// Folders that are made if they are missing, and are writable: where the worker keeps its sessions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub make: Vec<PathBuf>,
     /// Of what is not the system's, only this can be read; `None` for everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<Vec<PathBuf>>,

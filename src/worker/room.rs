@@ -72,6 +72,10 @@ fn plan(profile: &WorkerConfig, workspace: Option<&Sandbox>, place: Place<'_>) -
     both.peek()?;
     let mut plan = SandboxPlan {
         usual: usual(profile.kind, place),
+        make: match profile.kind {
+            WorkerKind::Claude => vec![claude_folder(place)],
+            WorkerKind::Shell | WorkerKind::Exec => Vec::new(),
+        },
         ..SandboxPlan::default()
     };
     let whole = |path: &String| match path.strip_prefix('~') {
@@ -105,19 +109,22 @@ fn usual(kind: WorkerKind, place: Place<'_>) -> Vec<PathBuf> {
     let mut usual: Vec<PathBuf> = USUAL.iter().map(PathBuf::from).collect();
     let temporary = place.env.get("TMPDIR").map(PathBuf::from);
     usual.extend(temporary.filter(|path| path.is_absolute()));
-    if kind == WorkerKind::Claude {
-        usual.extend(claude_files(place));
+    if kind == WorkerKind::Claude && !place.env.contains_key("CLAUDE_CONFIG_DIR") {
+        usual.push(claude_home(place).join(".claude.json"));
     }
     usual
 }
 
-/// Where the Claude Code CLI keeps sessions and settings.
-fn claude_files(place: Place<'_>) -> Vec<PathBuf> {
-    let home = Path::new(place.env.get("HOME").map_or(place.home, String::as_str));
+/// Where the Claude Code CLI keeps sessions, settings and its login.
+fn claude_folder(place: Place<'_>) -> PathBuf {
     match place.env.get("CLAUDE_CONFIG_DIR") {
-        Some(folder) => vec![PathBuf::from(folder)],
-        None => vec![home.join(".claude"), home.join(".claude.json")],
+        Some(folder) => PathBuf::from(folder),
+        None => claude_home(place).join(".claude"),
     }
+}
+
+fn claude_home(place: Place<'_>) -> &Path {
+    Path::new(place.env.get("HOME").map_or(place.home, String::as_str))
 }
 
 /// Nice value and limits in words, `nice 10; open_files 256`; `None` if there are none.
@@ -182,6 +189,19 @@ mod tests {
             (None, Some(vec![443, 8080]), Some(vec![]))
         );
         assert!(plan.usual.contains(&PathBuf::from("/mine")));
+    }
+
+    #[test]
+    fn the_folder_of_claude_is_the_one_that_it_is_told() {
+        let mut env = BTreeMap::from([("HOME".to_owned(), "/home/you".to_owned())]);
+        let profile = WorkerConfig {
+            sandbox: Some(Sandbox::default()),
+            ..WorkerConfig::of_kind(WorkerKind::Claude)
+        };
+        let make = |env: &BTreeMap<String, String>| room(&profile, None, place(env)).sandbox.unwrap().make;
+        assert_eq!(make(&env), [PathBuf::from("/home/you/.claude")]);
+        env.insert("CLAUDE_CONFIG_DIR".to_owned(), "/home/you/.workers".to_owned());
+        assert_eq!(make(&env), [PathBuf::from("/home/you/.workers")]);
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::protocol::{Denial, SandboxReport};
 
 /// How much of the end of the output is looked at.
 const TAIL_BYTES: u64 = 64 << 10;
+/// A path is named so near to what is said of it.
+const AROUND_BYTES: usize = 400;
 /// More are of no use to whoever reads them.
 const DENIALS_MAX: usize = 5;
 /// What programs say: of a refused access, and of a rename between folders with different rights.
@@ -39,12 +41,13 @@ pub(super) fn look(launch: &Launch, attempt: &AttemptFolder, report: &mut Sandbo
     }
     for name in ["stderr", "output"] {
         let text = tail(&attempt.file(name));
-        for line in text
-            .lines()
-            .rev()
-            .filter(|line| WORDS.iter().any(|word| line.contains(word)))
-        {
-            let found = paths_in(line, launch).find_map(|path| denial(&path, plan, attempt, report));
+        for (before, after) in text.lines().rev().flat_map(complaints) {
+            // What is named nearest to the complaint is what it is about: `/bin/sh: line 1: /x: Permission denied`.
+            let before = paths_in(before, launch);
+            let paths = before.into_iter().rev().chain(paths_in(after, launch));
+            let found = paths
+                .into_iter()
+                .find_map(|path| denial(&path, plan, attempt, report));
             match found {
                 Some(denial) if report.denied.len() < DENIALS_MAX => {
                     if !report.denied.contains(&denial) {
@@ -56,6 +59,20 @@ pub(super) fn look(launch: &Launch, attempt: &AttemptFolder, report: &mut Sandbo
             }
         }
     }
+}
+
+/// The places in a line that complain, each with what stands around it. A line may be a long one of JSON.
+fn complaints(line: &str) -> Vec<(&str, &str)> {
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    for word in WORDS {
+        for (at, _) in line.match_indices(word) {
+            let start = (at.saturating_sub(AROUND_BYTES)..=at).find(|start| line.is_char_boundary(*start));
+            let end = (at + AROUND_BYTES).min(line.len());
+            let end = (at..=end).rev().find(|end| line.is_char_boundary(*end));
+            found.push((&line[start.unwrap_or(at)..at], &line[at..end.unwrap_or(at)]));
+        }
+    }
+    found
 }
 
 fn tail(path: &Path) -> String {
@@ -70,17 +87,18 @@ fn tail(path: &Path) -> String {
 }
 
 /// Words of a line that look like paths, as the command meant them.
-fn paths_in<'a>(line: &'a str, launch: &'a Launch) -> impl Iterator<Item = PathBuf> + 'a {
+fn paths_in(line: &str, launch: &Launch) -> Vec<PathBuf> {
     let is_border = |character: char| character.is_whitespace() || "\"'`‘’“”:;,()[]<>\\".contains(character);
     let words = line.split(is_border).filter(|word| word.contains('/'));
-    words.filter_map(|word| {
+    let paths = words.filter_map(|word| {
         let word = word.trim_end_matches(['.', '!', '?']);
         let path = match word.strip_prefix("~/") {
             Some(below) => Path::new(launch.env.get("HOME")?).join(below),
             None => launch.cwd.join(word),
         };
         Some(plain(&path))
-    })
+    });
+    paths.collect()
 }
 
 /// The path without `.` and `..`; it may not exist.
@@ -113,7 +131,12 @@ fn denial(
     }
     let there = path.ancestors().find(|path| path.exists())?;
     let real = there.canonicalize().ok()?;
-    let is_usual = |real: &Path| plan.usual.iter().any(|root| real.starts_with(root));
+    let is_usual = |real: &Path| {
+        plan.usual
+            .iter()
+            .chain(&plan.make)
+            .any(|root| real.starts_with(root))
+    };
     if covers(&report.writable, &real) || is_usual(&real) || real.starts_with(attempt.path()) {
         return None;
     }
@@ -152,6 +175,7 @@ mod tests {
              touch: cannot touch '{shown}/b': Permission denied\n\
              {{\"content\":\"Error: EACCES: permission denied, open '../out/c/d'\\n\"}}\n\
              sh: 1: cannot create ./own/file: Permission denied\n\
+             /usr/bin/env: line 1: {shown}/e: Permission denied\n\
              bash: /dev/tcp/127.0.0.1/80: Permission denied\n\
              cat: /etc/shadow is fine\n"
         );
@@ -172,7 +196,7 @@ mod tests {
             .map(|one| (one.path.clone(), one.add.clone()))
             .collect();
         let add = outside.display().to_string();
-        let expected = ["c/d", "b", "a"].map(|name| (format!("{add}/{name}"), add.clone()));
+        let expected = ["e", "c/d", "b", "a"].map(|name| (format!("{add}/{name}"), add.clone()));
         assert_eq!(found, expected);
         assert!(report.denied_unnamed);
     }

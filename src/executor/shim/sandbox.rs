@@ -2,6 +2,8 @@
 //!
 //! Linux has Landlock. macOS has `sandbox-exec`, which is told by a profile (see `seatbelt`).
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::git;
@@ -52,12 +54,20 @@ impl Sandbox {
         launch: &Launch,
         attempt: &AttemptFolder,
     ) -> Result<Self, String> {
-        let means = Means::of_this_system();
+        Self::with(&Means::of_this_system(), plan, launch, attempt)
+    }
+
+    fn with(
+        means: &Means,
+        plan: &SandboxPlan,
+        launch: &Launch,
+        attempt: &AttemptFolder,
+    ) -> Result<Self, String> {
         let mut report = SandboxReport {
             words: means.words(plan),
             ..SandboxReport::default()
         };
-        if let Means::None(why) = &means {
+        if let Means::None(why) = means {
             if plan.required {
                 return Err(format!(
                     "its sandbox is required and cannot be had: {why} (sandbox.required = false runs it without one)"
@@ -96,7 +106,11 @@ fn look(plan: &SandboxPlan, launch: &Launch, attempt: &AttemptFolder, report: &m
     report.missing = missing;
     // Opened anew by way of `/dev/stdout`; the rest of the folder is the shim's own.
     let own = ["output", "stderr"].map(|name| attempt.file(name));
-    let usual = plan.usual.iter().cloned();
+    for folder in &plan.make {
+        // One that cannot be made is passed over, like all that is missing here.
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    }
+    let usual = plan.usual.iter().chain(&plan.make).cloned();
     let others = usual.chain(own).chain(git::shared_folders(&launch.cwd));
     for path in others.filter_map(|path| path.canonicalize().ok()) {
         if !write.contains(&path) {
@@ -258,5 +272,26 @@ mod macos {
         pub(crate) fn enter(self) -> Result<(), ()> {
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_there_are_no_means_it_is_refused_or_told() {
+        let launch = crate::executor::shim::program::tests::launch("true", None, Path::new("/"));
+        let attempt = AttemptFolder::new("/nowhere".into());
+        let means = Means::None("this kernel has no Landlock".to_owned());
+        let prepare = |required| {
+            let plan = SandboxPlan {
+                required,
+                ..SandboxPlan::default()
+            };
+            Sandbox::with(&means, &plan, &launch, &attempt).map(|sandbox| sandbox.report.words)
+        };
+        assert_eq!(prepare(false).as_deref(), Ok("none: this kernel has no Landlock"));
+        insta::assert_snapshot!(prepare(true).unwrap_err(), @"its sandbox is required and cannot be had: this kernel has no Landlock (sandbox.required = false runs it without one)");
     }
 }

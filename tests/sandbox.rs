@@ -292,7 +292,7 @@ fn a_workspace_keeps_all_its_tasks_in_its_folder() {
     let task = place.run_in(&deep, "shell", &line);
     assert_eq!(task.workspace, "api");
     assert!(place.inside.join("above").exists() && !out.join("x").exists());
-    insta::assert_snapshot!(place.message(&task), @"it ran in a sandbox, with ~/in/deep, ~/in writable; ~/out/x was denied: `wezterm-parallel workspace edit api --sandbox-write ~/out` (with what it names already) allows it");
+    insta::assert_snapshot!(place.message(&task), @"it ran in a sandbox, with ~/in writable; ~/out/x was denied: `wezterm-parallel workspace edit api --sandbox-write ~/out` (with what it names already) allows it");
     let edit = [
         "workspace",
         "edit",
@@ -309,6 +309,22 @@ fn a_workspace_keeps_all_its_tasks_in_its_folder() {
         "{shown_text}"
     );
     assert_eq!(place.run_in(&deep, "shell", &line).state, "succeeded");
+    // Who queues a task for it chooses neither where it may write by its folder nor by its variables.
+    place.home.ok(["workspace", "edit", "api", "--sandbox"]);
+    let id = place.home.submit(TaskQueue {
+        command: Some("echo x > by-cwd; echo x > $TMPDIR/by-variable; exit 1".to_owned()),
+        cwd: Some(out.display().to_string()),
+        env_add: [("TMPDIR".to_owned(), out.display().to_string())].into(),
+        workspace: Some("api".to_owned()),
+        ..TaskQueue::default()
+    });
+    place.home.wait_idle_of(std::slice::from_ref(&id));
+    assert!(!out.join("by-cwd").exists() && !out.join("by-variable").exists());
+    let message = place.message(&place.home.task(&id));
+    assert!(
+        message.contains("~/out (outside of its workspace's folder)"),
+        "{message}"
+    );
     // A folder of it that has become a link to somewhere else is not opened.
     place.home.ok(["workspace", "edit", "api", "--sandbox"]);
     std::fs::remove_dir(&deep).expect("it is empty");

@@ -9,19 +9,31 @@ use crate::executor::{AttemptId, Exit, Means, Room};
 use crate::protocol::{Denial, Sandbox, SandboxReport, TaskView};
 use crate::worker::{limits_words, room, Place, Verdict};
 
+/// Variables that say where something is that a worker writes to.
+const PLACES: [&str; 3] = ["HOME", "TMPDIR", "CLAUDE_CONFIG_DIR"];
 /// The signal that tells of used up CPU time, and the one of a file that grew too large; the same on all systems.
 const SIGXCPU: i32 = 24;
 const SIGXFSZ: i32 = 25;
 
 impl Engine {
     /// What a task's next worker is kept in. A workspace's sandbox holds as it stands when the worker starts.
-    pub(super) fn room_of(&self, task: &Task, profile: &WorkerConfig, env: &Variables) -> Room {
+    pub(super) fn room_of(&self, task: &Task, profile: &WorkerConfig) -> Room {
         let workspace = self.store.workspaces.get(&task.submission.lane.workspace);
         let settings = workspace.map(|image| &image.settings);
+        let layers = [
+            Some(&self.environment),
+            settings.map(|settings| &settings.env),
+            Some(&profile.env),
+        ];
+        let mut env = Variables::new();
+        for (name, layer) in PLACES.iter().flat_map(|name| layers.map(|layer| (name, layer))) {
+            let value = layer.and_then(|layer| layer.get(*name));
+            env.extend(value.map(|value| ((*name).to_owned(), value.clone())));
+        }
         let place = Place {
             home: self.environment.get("HOME").map_or("/", String::as_str),
             workspace_folder: settings.and_then(|settings| settings.folder.as_deref()),
-            env,
+            env: &env,
         };
         room(
             profile,
@@ -39,7 +51,7 @@ impl Engine {
         let Some(profile) = profile.filter(|_| !task.state.is_end()) else {
             return;
         };
-        let room = self.room_of(&task, profile, &Variables::new());
+        let room = self.room_of(&task, profile);
         view.limits = limits_words(&room);
         view.sandbox = room.sandbox.map(|plan| Means::of_this_system().words(&plan));
     }

@@ -56,6 +56,9 @@ pub struct SandboxPlan {
     pub required: bool,
     /// Writable because somebody named it. What does not exist is told.
     pub write: Vec<PathBuf>,
+    /// The working folder is writable only as a part of what is named: whoever queued the task chose it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub closed_cwd: bool,
     /// Writable because nearly every worker needs it; passed over where it does not exist.
     pub usual: Vec<PathBuf>,
     /// Folders that are made if they are missing, and are writable: where the worker keeps its sessions.

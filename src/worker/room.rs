@@ -33,7 +33,8 @@ pub struct Place<'a> {
     pub home: &'a str,
     /// The folder of its workspace.
     pub workspace_folder: Option<&'a str>,
-    /// Its environment.
+    /// Variables of the daemon, its workspace and its profile. Not the task's own: whoever queues it could open any
+    /// folder by calling it `TMPDIR`.
     pub env: &'a BTreeMap<String, String>,
 }
 
@@ -90,6 +91,8 @@ fn plan(profile: &WorkerConfig, workspace: Option<&Sandbox>, place: Place<'_>) -
         plan.connect_tcp = joined(plan.connect_tcp, sandbox.connect_tcp.clone());
         plan.bind_tcp = joined(plan.bind_tcp, sandbox.bind_tcp.clone());
     }
+    let by_workspace = workspace.is_some_and(Sandbox::is_on);
+    plan.closed_cwd = by_workspace && place.workspace_folder.is_some();
     plan.write.extend(place.workspace_folder.map(PathBuf::from));
     Some(plan)
 }
@@ -179,7 +182,7 @@ mod tests {
             ..Sandbox::default()
         };
         let plan = room(&profile, Some(&workspace), place(&env)).sandbox.unwrap();
-        assert!(plan.required);
+        assert!(plan.required && plan.closed_cwd);
         assert_eq!(
             plan.write,
             ["/home/me/.cargo", "/data", "/src/api"].map(PathBuf::from)

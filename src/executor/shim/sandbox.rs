@@ -98,8 +98,14 @@ fn look(plan: &SandboxPlan, launch: &Launch, attempt: &AttemptFolder, report: &m
         .as_ref()
         .map(|read| read.iter().filter_map(&mut named).collect());
     match working_folder(plan, launch) {
-        Some(cwd) if !write.contains(&cwd) => write.insert(0, cwd),
-        Some(_) => {}
+        Some(cwd) if write.iter().any(|root| cwd.starts_with(root)) => {}
+        Some(_) if plan.closed_cwd => {
+            missing.push(format!(
+                "{} (outside of its workspace's folder)",
+                launch.cwd.display()
+            ));
+        }
+        Some(cwd) => write.insert(0, cwd),
         None => missing.push(format!("{} (a link that leads out)", launch.cwd.display())),
     }
     report.writable = write.iter().map(|path| path.display().to_string()).collect();

@@ -23,16 +23,6 @@ fn landlock(at_least: u32) -> bool {
     }
 }
 
-/// A folder for folders that no sandbox opens by itself, which `/tmp` is not.
-fn apart() -> PathBuf {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let candidates = [Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))), home];
-    let usual = ["/tmp", "/var/tmp", "/dev/shm", "/private/tmp"];
-    let is_apart = |path: &PathBuf| !usual.iter().any(|usual| path.starts_with(usual));
-    let found = candidates.into_iter().flatten().find(is_apart);
-    found.expect("the build's folder or HOME is outside of /tmp")
-}
-
 /// A home whose sandboxed profile `caged` has these lines; its folders `in` and `out` (which is not below `/tmp`).
 struct Place {
     home: Home,
@@ -42,7 +32,7 @@ struct Place {
 
 impl Place {
     fn new(sandbox: &str) -> Self {
-        let outside = tempfile::tempdir_in(apart()).expect("a folder outside of /tmp");
+        let outside = tempfile::tempdir_in(support::apart()).expect("a folder outside of /tmp");
         let real = outside.path().canonicalize().expect("its place");
         let inside = real.join("in");
         std::fs::create_dir_all(&inside).expect("a folder");

@@ -84,7 +84,7 @@ impl Room {
                 rustix::process::nice(nice)?;
             }
             for (resource, limit) in &limits {
-                rustix::process::setrlimit(*resource, limit.clone())?;
+                rustix::process::setrlimit(*resource, *limit)?;
             }
             match sandbox.take() {
                 Some(ruleset) => ruleset

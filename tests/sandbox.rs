@@ -114,7 +114,7 @@ fn a_write_outside_is_refused_and_the_log_says_what_to_add() {
         "{}",
         place.output(&task)
     );
-    insta::assert_snapshot!(place.message(&task), @r#"it ran in a sandbox, with ~/in writable; ~/out/theirs was denied: add "~/out" to `write` in [workers.caged.sandbox] to allow it"#);
+    insta::assert_snapshot!(place.message(&task), @r#"it ran in a sandbox, with ~/in writable; by its output, ~/out/theirs was denied: add "~/out" to `write` in [workers.caged.sandbox] to allow it"#);
     let log = place.home.log();
     assert!(log.contains("theirs was denied: add"), "{log}");
     let shown = place.home.ok(["show", task.id.as_str()]);
@@ -218,7 +218,7 @@ fn little_is_read_where_only_little_may_be_read() {
     let task = place.run(&format!("cat own; cat {}", secret.display()));
     assert!(!place.output(&task).contains("secret\n"));
     assert!(place.output(&task).starts_with("own"), "{}", place.output(&task));
-    insta::assert_snapshot!(place.message(&task), @r#"it ran in a sandbox, with ~/in writable; ~/out/secret was denied: add "~/out/secret" to `read` in [workers.caged.sandbox] to allow it"#);
+    insta::assert_snapshot!(place.message(&task), @r#"it ran in a sandbox, with ~/in writable; by its output, ~/out/secret was denied: add "~/out/secret" to `read` in [workers.caged.sandbox] to allow it"#);
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_workspace_keeps_all_its_tasks_in_its_folder() {
     let task = place.run_in(&deep, "shell", &line);
     assert_eq!(task.workspace, "api");
     assert!(place.inside.join("above").exists() && !out.join("x").exists());
-    insta::assert_snapshot!(place.message(&task), @"it ran in a sandbox, with ~/in writable; ~/out/x was denied: `wezterm-parallel workspace edit api --sandbox-write ~/out` (with what it names already) allows it");
+    insta::assert_snapshot!(place.message(&task), @"it ran in a sandbox, with ~/in writable; by its output, ~/out/x was denied: `wezterm-parallel workspace edit api --sandbox-write ~/out` (with what it names already) allows it");
     let edit = [
         "workspace",
         "edit",

@@ -107,10 +107,17 @@ impl Engine {
             words += &format!("; not there, so not writable: {}", report.missing.join(", "));
         }
         for denial in &report.denied {
-            words += &format!("; {} was denied: {}", denial.path, place.adds(denial));
+            words += &format!(
+                "; by its output, {} was denied: {}",
+                denial.path,
+                place.adds(denial)
+            );
         }
         if report.denied_unnamed {
-            words += &format!("; something else was denied, perhaps a port: {}", place.ports());
+            words += &format!(
+                "; by its output, something else was denied, perhaps a port: {}",
+                place.ports()
+            );
         }
         if report.denied.is_empty() && !report.denied_unnamed {
             words += &format!("; {}", place.in_general());

@@ -20,6 +20,10 @@ const TAIL_BYTES: u64 = 64 << 10;
 const AROUND_BYTES: usize = 400;
 /// More are of no use to whoever reads them.
 const DENIALS_MAX: usize = 5;
+/// More complaints than these are not looked into: a worker writes what it likes, and each costs system calls.
+const COMPLAINTS_MAX: usize = 64;
+/// Nor more words around one of them.
+const PATHS_MAX: usize = 8;
 /// What programs say: of a refused access, and of a rename between folders with different rights.
 const WORDS: [&str; 7] = [
     "Permission denied",
@@ -41,12 +45,13 @@ pub(super) fn look(launch: &Launch, attempt: &AttemptFolder, report: &mut Sandbo
     }
     for name in ["stderr", "output"] {
         let text = tail(&attempt.file(name));
-        for (before, after) in text.lines().rev().flat_map(complaints) {
+        for (before, after) in text.lines().rev().flat_map(complaints).take(COMPLAINTS_MAX) {
             // What is named nearest to the complaint is what it is about: `/bin/sh: line 1: /x: Permission denied`.
             let before = paths_in(before, launch);
-            let paths = before.into_iter().rev().chain(paths_in(after, launch));
-            let found = paths
-                .into_iter()
+            let before = before.into_iter().rev().take(PATHS_MAX);
+            let after = paths_in(after, launch).into_iter().take(PATHS_MAX);
+            let found = before
+                .chain(after)
                 .find_map(|path| denial(&path, plan, attempt, report));
             match found {
                 Some(denial) if report.denied.len() < DENIALS_MAX => {
@@ -89,7 +94,9 @@ fn tail(path: &Path) -> String {
 /// Words of a line that look like paths, as the command meant them.
 fn paths_in(line: &str, launch: &Launch) -> Vec<PathBuf> {
     let is_border = |character: char| character.is_whitespace() || "\"'`‘’“”:;,()[]<>\\".contains(character);
-    let words = line.split(is_border).filter(|word| word.contains('/'));
+    let words = line
+        .split(is_border)
+        .filter(|word| word.contains('/') && !word.contains(char::is_control));
     let paths = words.filter_map(|word| {
         let word = word.trim_end_matches(['.', '!', '?']);
         let path = match word.strip_prefix("~/") {

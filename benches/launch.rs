@@ -79,6 +79,7 @@ fn launch(home: &Path, key: u64) -> Launch {
         env: std::env::vars().collect::<BTreeMap<_, _>>(),
         stdin: None,
         stdin_open: false,
+        worktree: None,
         separate_stderr: false,
         timeout_ms: None,
         stop: StopPlan {

@@ -22,3 +22,4 @@ mod platform;
 pub mod protocol;
 pub mod templates;
 pub mod worker;
+pub mod worktree;

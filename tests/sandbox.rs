@@ -420,6 +420,102 @@ fn a_git_worktree_can_commit_and_the_hooks_of_its_repository_stay() {
 }
 
 #[test]
+fn a_worktree_is_made_outside_of_the_sandbox_and_worked_in_inside() {
+    if !landlock(1) {
+        return;
+    }
+    let place = Place::new("");
+    let _daemon = place.home.daemon();
+    let repository = &place.inside;
+    let line = format!(
+        "cd {}; git init -q -b main .; git config user.name x; git config user.email x@y; \
+         echo one > one; git add one; git commit -q -m one",
+        repository.display()
+    );
+    let made = place.home.command_of("sh", ["-ec", &line]).output();
+    assert!(made.expect("git runs").status.success());
+    let queue = |line: &str| {
+        let words = ["queue", "--worker", "caged", "--worktree", line];
+        let output = place.home.command(words).current_dir(repository).output();
+        let id = String::from_utf8(output.expect("it starts").stdout).expect("UTF-8");
+        let id = id.trim().to_owned();
+        place.home.wait_idle_of(std::slice::from_ref(&id));
+        place.home.task(&id)
+    };
+    let task = queue("echo two > two && git add two && git commit -q -m two && git log --oneline | wc -l");
+    assert_eq!(
+        task.state,
+        "succeeded",
+        "{}: {}",
+        place.message(&task),
+        place.output(&task)
+    );
+    assert!(place.output(&task).ends_with("2\n"), "{}", place.output(&task));
+    let report = task.attempts[0].sandbox.clone().expect("it was in one");
+    assert!(report.writable[0].contains("/worktrees/"), "{report:?}");
+    // Where it was made from stays as it is, its hooks included.
+    let there = repository.display();
+    let task = queue(&format!(
+        "echo x > {there}/three; echo x > {there}/.git/hooks/post-commit; exit 1"
+    ));
+    assert!(!repository.join("three").exists() && !repository.join(".git/hooks/post-commit").exists());
+    assert!(
+        place.message(&task).contains("in/three was denied"),
+        "{}",
+        place.message(&task)
+    );
+    // A program that is not there is told as without a sandbox.
+    let missing = ["queue", "--worker", "bare", "--worktree", "--", "no-such-program"];
+    let config = "[workers.bare]\nkind = \"exec\"\n[workers.bare.sandbox]\n";
+    let other = Home::with_config(config);
+    let _other = other.daemon();
+    let output = other
+        .command(missing)
+        .current_dir(repository)
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{}", shown(&output));
+    let id = String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned();
+    other.wait_idle_of(std::slice::from_ref(&id));
+    let task = other.task(&id);
+    assert_eq!(task.reason.as_deref(), Some("spawn_error"));
+    let message = task.attempts[0].message.clone().unwrap_or_default();
+    assert!(message.starts_with("no-such-program: program not found from "), "{message}");
+}
+
+#[test]
+fn what_a_sandboxed_worker_queues_is_kept_as_it_is_itself() {
+    if !landlock(1) {
+        return;
+    }
+    let place = Place::new("");
+    let _daemon = place.home.daemon();
+    let out = place.out();
+    // Another profile, another folder and other variables.
+    let inner = format!("echo x > own; echo x > {}/theirs; exit 1", out.display());
+    let line = format!(
+        "cd {out} && TMPDIR={out} {} queue --worker shell --id child '{inner}' && {} queue --worker shell --id near --cwd {} 'echo x > near'",
+        support::PROGRAM,
+        support::PROGRAM,
+        place.inside.display(),
+        out = out.display(),
+    );
+    let task = place.run(&line);
+    assert_eq!(task.state, "succeeded", "{}", place.output(&task));
+    place.home.wait_idle_of(&["child".to_owned(), "near".to_owned()]);
+    let child = place.home.task("child");
+    assert_eq!(
+        (child.parent.as_deref(), child.worker.as_str()),
+        (Some(task.id.as_str()), "shell")
+    );
+    assert_eq!(std::fs::read_dir(&out).expect("a folder").count(), 0);
+    assert!(child.attempts[0].sandbox.is_some());
+    // Where its parent works it may write.
+    assert_eq!(place.home.task("near").state, "succeeded");
+    assert!(place.inside.join("near").exists());
+}
+
+#[test]
 fn it_is_told_before_it_runs() {
     let place = Place::new("connect_tcp = [443]");
     let _daemon = place.home.daemon();

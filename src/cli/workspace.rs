@@ -75,7 +75,7 @@ struct EditArgs {
     /// Its name
     name: String,
     /// Take a value away: folder, env, env.NAME, worker, max-parallel, rate, memory, budget, weight,
-    /// priority-offset or sandbox; may be repeated
+    /// priority-offset, allow-agents, worktree or sandbox; may be repeated
     #[arg(long, value_name = "VALUE", value_delimiter = ',')]
     unset: Vec<String>,
     #[command(flatten)]
@@ -183,6 +183,8 @@ impl CreateArgs {
             weight: settings.weight,
             priority_offset: settings.priority_offset,
             sandbox: settings.sandbox,
+            allow_agents: settings.allow_agents,
+            worktree: settings.worktree,
         };
         let view = shown(context, &Message::WorkspaceCreate(Box::new(create)))?;
         let place = view
@@ -257,6 +259,8 @@ impl EditArgs {
             weight: settings.weight,
             priority_offset: settings.priority_offset,
             sandbox: settings.sandbox,
+            allow_agents: settings.allow_agents,
+            worktree: settings.worktree,
         };
         shown(context, &Message::WorkspaceEdit(Box::new(edit))).map(drop)
     }

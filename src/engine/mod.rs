@@ -11,6 +11,7 @@ mod accounts;
 mod admission;
 mod admission_rules;
 mod admission_view;
+mod agents;
 mod batch;
 mod budget;
 mod changes;
@@ -43,6 +44,7 @@ mod views;
 mod watchers;
 mod workspace_requests;
 mod workspaces;
+mod worktrees;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,6 +55,7 @@ use wezterm_parallel_scheduler::{Input, Scheduler, TaskKey, Tick};
 use self::accept::Checked;
 use self::accounts::Accounts;
 use self::admission::Gauging;
+use self::agents::Shims;
 use self::batch::{Batch, Removed, Reply};
 use self::clock::Clock;
 use self::environments::Variables;
@@ -74,6 +77,7 @@ use crate::protocol::DaemonInfo;
 use crate::templates::Templates;
 use crate::worker::{Profiles, Session};
 
+pub use self::agents::{Ancestor, Lineage};
 pub use self::parts::{Command, Inputs, Parts, Reloaded};
 pub use self::recover::recover;
 
@@ -116,6 +120,8 @@ pub struct Engine {
     sessions: std::collections::HashMap<AttemptId, Session>,
     /// When budgets of a day begin anew.
     next_day: Option<Tick>,
+    /// By them it is known which clients are workers.
+    shims: Shims,
     watchers: Watchers,
     status_file: StatusFile,
     upkeep: Upkeep,
@@ -161,81 +167,6 @@ enum Happened {
 }
 
 impl Engine {
-    /// Puts the parts together. Nothing runs before [`Engine::run`].
-    #[must_use]
-    pub fn new(parts: Parts, inputs: Inputs) -> Self {
-        let Inputs {
-            commands,
-            reports,
-            heard,
-            gauged,
-        } = inputs;
-        let Parts {
-            mut config,
-            journal,
-            recovered,
-            executor,
-            listener,
-            gauge,
-            tasks_folder,
-            status_file,
-            peaks_file,
-            templates,
-            environment,
-            metrics,
-            info,
-            warnings,
-        } = parts;
-        let recover::Recovered {
-            scheduler,
-            store,
-            newest,
-            accounts,
-            ..
-        } = recovered;
-        let tables = Tables::of(&config);
-        tables.with(&store.workspaces).into_config(&mut config);
-        let mut engine = Self {
-            tables,
-            profiles: Profiles::new(&config.workers),
-            tally: Tally::new(metrics, &config),
-            clock: Clock::start(newest),
-            upkeep: Upkeep::new(&config, tasks_folder.clone()),
-            status_file: StatusFile::new(status_file),
-            watchers: Watchers::default(),
-            listener,
-            gauge,
-            gauging: Gauging::default(),
-            peaks_file,
-            accounts,
-            questions: Questions::new(),
-            sessions: std::collections::HashMap::new(),
-            next_day: None,
-            own_reports: Vec::new(),
-            unwritten: Vec::new(),
-            unwritten_removals: Vec::new(),
-            stop_plans: std::collections::HashMap::new(),
-            journal_failing: None,
-            ending: None,
-            config,
-            scheduler,
-            store,
-            journal,
-            executor,
-            tasks_folder,
-            templates,
-            environment,
-            lasting_warnings: info.warnings.clone(),
-            info,
-            commands,
-            reports,
-            heard,
-            gauged,
-        };
-        engine.warn(warnings);
-        engine
-    }
-
     /// Runs until it is told to end. Workers go on after it.
     pub async fn run(mut self) {
         self.adopt();
@@ -351,9 +282,11 @@ impl Engine {
         match command {
             Command::Ask {
                 messages,
+                from,
                 read_at,
                 reply,
             } => {
+                let agent = self.agent(&from);
                 let mut answers = Reply {
                     to: reply,
                     read_at,
@@ -361,7 +294,7 @@ impl Engine {
                     durable: Vec::new(),
                 };
                 for message in messages {
-                    self.answer(now, message, checked, &mut answers, batch);
+                    self.answer(now, (message, agent.as_ref()), checked, &mut answers, batch);
                 }
                 batch.replies.push(answers);
             }
@@ -412,3 +345,5 @@ mod metrics_tests;
 mod tests;
 #[cfg(test)]
 mod workspace_tests;
+#[cfg(test)]
+mod worktree_tests;

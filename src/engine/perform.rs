@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use wezterm_parallel_scheduler::{Gate, Input, TaskKey, Tick};
 
 use super::batch::{Batch, Control, Reply, Start};
-use super::{Engine, JOURNAL_GATE};
+use super::{worktrees, Engine, JOURNAL_GATE};
 use crate::config::parse_signals;
 use crate::executor::{AttemptId, Executor, Exit, Found, Launch, Report, StopPlan};
 use crate::journal::Record;
@@ -197,6 +197,7 @@ impl Engine {
         touched.sort_unstable();
         touched.dedup();
         for key in touched {
+            self.tidy_worktree(key);
             if self.watchers.want(key) {
                 if let Some(view) = self.views().task(key) {
                     self.watchers.changed(key, &view);
@@ -244,7 +245,7 @@ impl Engine {
         let prepared = profile.prepare(&Job {
             command: spec.command.as_deref(),
             argv: spec.argv.as_deref(),
-            stdin: spec.stdin.as_deref(),
+            stdin: spec.stdin(),
             cwd: spec.cwd.as_ref().as_ref(),
             path: env.get("PATH").map(String::as_str),
             claude: spec.claude.as_deref(),
@@ -265,6 +266,12 @@ impl Engine {
             folder: attempt_folder(&self.tasks_folder, &self.store.id(id.key), id.attempt),
             argv: prepared.argv,
             cwd: spec.cwd.as_ref().into(),
+            worktree: worktrees::order(
+                &self.store,
+                id.key,
+                task.submission.submitted_at.0,
+                &self.tasks_folder,
+            ),
             stdin: prepared.stdin,
             stdin_open: prepared.stdin_open,
             separate_stderr: prepared.separate_stderr,

@@ -1,13 +1,13 @@
 //! What workers are kept in: planned when they start, told while they wait, and explained when something was denied.
 
-use wezterm_parallel_scheduler::{State, Task};
+use wezterm_parallel_scheduler::{State, Task, TaskKey};
 
 use super::environments::Variables;
 use super::Engine;
 use crate::config::WorkerConfig;
 use crate::executor::{AttemptId, Exit, Means, Room};
 use crate::protocol::{Denial, Sandbox, SandboxReport, TaskView};
-use crate::worker::{limits_words, room, Place, Verdict};
+use crate::worker::{limits_words, room, Parents, Place, Verdict};
 
 /// Variables that say where something is that a worker writes to.
 const PLACES: [&str; 3] = ["HOME", "TMPDIR", "CLAUDE_CONFIG_DIR"];
@@ -30,9 +30,15 @@ impl Engine {
             let value = layer.and_then(|layer| layer.get(*name));
             env.extend(value.map(|value| ((*name).to_owned(), value.clone())));
         }
+        // Who has a worktree of their own writes there, and not where it was made from.
+        let entry = self.store.get(task.submission.key);
+        let has_worktree = entry.is_some_and(|entry| entry.spec.worktree().is_some());
+        let folder = settings.and_then(|settings| settings.folder.as_deref());
+        let parents = self.parents_of(task);
         let place = Place {
             home: self.environment.get("HOME").map_or("/", String::as_str),
-            workspace_folder: settings.and_then(|settings| settings.folder.as_deref()),
+            workspace_folder: folder.filter(|_| !has_worktree),
+            parents: parents.as_ref(),
             env: &env,
         };
         room(
@@ -40,6 +46,39 @@ impl Engine {
             settings.and_then(|settings| settings.sandbox.as_ref()),
             place,
         )
+    }
+
+    /// If a worker has queued this task: the sandboxes of that one's profile and of those before it. Of one whose task is
+    /// removed nothing is known any more: where any profile has a sandbox, it counts as sandboxed.
+    fn parents_of(&self, task: &Task) -> Option<Parents> {
+        let parent_of = |key| self.store.get(key).and_then(|entry| entry.spec.parent);
+        let mut next = parent_of(task.submission.key);
+        next?;
+        let mut parents = Parents::default();
+        while let Some(key) = next.map(|key| TaskKey(key.get())) {
+            let (Some(entry), Some(parent)) = (self.store.get(key), self.scheduler.task(key)) else {
+                let mut all = self
+                    .config
+                    .workers
+                    .values()
+                    .filter_map(|worker| worker.sandbox.as_ref());
+                parents
+                    .sandboxes
+                    .extend(all.any(Sandbox::is_on).then(Sandbox::default));
+                return Some(parents);
+            };
+            let profile = self.profiles.config(&parent.submission.lane.worker);
+            parents
+                .sandboxes
+                .extend(profile.and_then(|profile| profile.sandbox.clone()));
+            parents.folder = entry
+                .spec
+                .worktree()
+                .is_none()
+                .then(|| entry.spec.cwd.to_string());
+            next = entry.spec.parent;
+        }
+        Some(parents)
     }
 
     /// Adds to a view what the task's worker is or will be kept in.

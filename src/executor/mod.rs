@@ -24,12 +24,14 @@ use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::TaskKey;
 
 use crate::protocol::SandboxReport;
+use crate::worktree::Order;
 
 pub use fake::{FakeExecutor, FakeHandle};
 pub use folder::dropped_range;
 pub use launcher::{launcher_main, LAUNCHER_ARGUMENT};
 pub use process::{ExecutorOptions, ProcessExecutor};
 pub use room::{Means, ResourceLimits, Room, SandboxPlan};
+pub use shim::enter_sandbox;
 
 /// One execution of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,6 +53,9 @@ pub struct Launch {
     pub argv: Vec<String>,
     /// The working folder.
     pub cwd: PathBuf,
+    /// A git worktree that is made first, or found, and that the command runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<Order>,
     /// The whole environment.
     pub env: BTreeMap<String, String>,
     /// What the command reads on its standard input; `None` for `/dev/null`.
@@ -157,8 +162,13 @@ pub enum Found {
 
 /// The process that owns the attempt in this folder, if it runs and has said so.
 pub fn shim_of(folder: &Path) -> Option<i32> {
+    shim_process(folder).map(|(pid, _)| pid)
+}
+
+/// The same with its start, as the platform counts it: together they name one process for good.
+pub fn shim_process(folder: &Path) -> Option<(i32, u64)> {
     match folder::AttemptFolder::new(folder.to_owned()).look() {
-        Ok(folder::State::Alive(Some(record))) => Some(record.pid),
+        Ok(folder::State::Alive(Some(record))) => Some((record.pid, record.started)),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 //! attempt folder. It has a single thread and sleeps until a signal or its next deadline. When
 //! nothing of the attempt is left, it may be given another one; it never has two.
 
+mod deferred;
 mod denied;
 mod git;
 mod input;
@@ -29,6 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use self::deferred::enter_sandbox;
 use self::input::Input;
 use self::output::Output;
 use self::supervisor::Supervisor;
@@ -39,6 +41,7 @@ use super::spare::Seat;
 use super::{Exit, Launch};
 use crate::platform;
 use crate::protocol::SandboxReport;
+use crate::worktree::{read_pointer, refusal_of, ENTRANCE_ARGUMENT};
 
 /// A daemon that does not read its pokes finds the outcome by itself within a second.
 const POKE_PATIENCE: Duration = Duration::from_secs(1);
@@ -179,14 +182,42 @@ fn begin(
             let supervisor = Supervisor::new(worker, launch, attempt, streams);
             let (mut exit, is_clean) = supervisor.run(signals, note_worker);
             exit.started_at_ms = started_at_ms;
-            exit.sandbox = sandbox.map(|mut report| {
-                denied::look(launch, attempt, &mut report);
-                Box::new(report)
-            });
+            exit.sandbox = final_report(sandbox, launch, attempt);
+            if launch.worktree.is_some() {
+                exit.spawn_error = refusal_of(attempt.path(), exit.exit_code);
+            }
             (exit, is_clean)
         }
         Err(reason) => (never_spawned(reason), true),
     }
+}
+
+/// What a command that has ended was kept in, with what it was denied.
+fn final_report(
+    begun: Option<SandboxReport>,
+    launch: &Launch,
+    attempt: &AttemptFolder,
+) -> Option<Box<SandboxReport>> {
+    let begun = begun?;
+    // Of a worker with a worktree somebody else knows; where there are no means it was known before.
+    let report = if begun.words.is_empty() {
+        deferred::report(attempt)
+    } else {
+        Some(begun)
+    };
+    let worktree = launch
+        .worktree
+        .as_ref()
+        .and_then(|_| read_pointer(attempt.path()));
+    let cwd = worktree.and_then(|worktree| worktree.folder);
+    let mut report = Box::new(report?);
+    denied::look(
+        launch,
+        cwd.as_deref().unwrap_or(&launch.cwd),
+        attempt,
+        &mut report,
+    );
+    Some(report)
 }
 
 /// The shim's ends of what the command reads and writes.
@@ -213,8 +244,18 @@ fn prepare(
     // After the output, which is one of the files that can be written.
     let room = room::Room::prepare(launch, attempt)?;
     let sandbox = room.report();
-    let mut command = room.command(program, launch);
     let stderr = &outputs[outputs.len() - 1];
+    let name = launch.worktree.is_none().then_some(launch.argv[0].as_str());
+    let mut command = room.command(program, name);
+    match &launch.worktree {
+        None => command.args(&launch.argv[1..]),
+        Some(order) => {
+            let order = serde_json::to_string(order).map_err(|error| in_folder(error.into()))?;
+            command
+                .args([ENTRANCE_ARGUMENT, order.as_str()])
+                .args(&launch.argv)
+        }
+    };
     command
         .current_dir(&launch.cwd)
         .env_clear()

@@ -190,6 +190,12 @@ pub struct TaskQueue {
     /// Options for a worker of kind `claude`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claude: Option<Box<ClaudeOptions>>,
+    /// Runs in a git worktree of its own, made from the repository of `cwd`. Default: the workspace's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
+    /// The branch, tag or commit that its worktree begins at. Default: what is checked out when it first starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree_base: Option<String>,
 }
 
 /// A process to start in a workspace.

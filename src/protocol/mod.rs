@@ -1,6 +1,7 @@
 //! The messages on the wire and their line codec; no sockets in here.
 
 mod admission;
+mod agents;
 mod answer;
 mod check;
 mod check_claude;
@@ -20,6 +21,7 @@ mod workspace;
 pub use admission::{
     AdmissionAnswer, GateState, LearnedView, MarksView, QuotaView, ReadingView, ReservationView,
 };
+pub use agents::{AgentRight, NoRight};
 pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
     MetricsText, Reserved, StatusAnswer, Summary,
@@ -40,7 +42,7 @@ pub use message::{
 pub use sandbox::{check_sandbox, Denial, Sandbox, SandboxReport};
 pub use schema::schema;
 pub use suggest::{hint, nearest};
-pub use task_view::{AttemptView, TaskView};
+pub use task_view::{AttemptView, TaskView, WorktreeView};
 pub use workspace::{
     OneWorkspace, WorkspaceCreate, WorkspaceEdit, WorkspaceRemove, WorkspaceRemoved, WorkspaceSettings,
     WorkspaceView, WorkspacesAnswer,

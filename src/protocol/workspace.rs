@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Sandbox;
+use super::{AgentRight, Sandbox};
 
 /// What a workspace gives to its tasks. The journal keeps it in this shape, too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,11 +41,17 @@ pub struct WorkspaceSettings {
     /// What its tasks are kept in, whatever their worker; both sandboxes hold if the worker has one, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Sandbox>,
+    /// What its workers may ask of the daemon besides what concerns their own tasks; absent for what the config says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_agents: Option<Vec<AgentRight>>,
+    /// Its tasks run in git worktrees of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceSettings {
     /// Names of the values, as `unset` takes them.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 12] = [
         "folder",
         "env",
         "worker",
@@ -56,6 +62,8 @@ impl WorkspaceSettings {
         "weight",
         "priority_offset",
         "sandbox",
+        "allow_agents",
+        "worktree",
     ];
 
     /// Takes over what `above` says; variables are merged name by name.
@@ -76,6 +84,10 @@ impl WorkspaceSettings {
         self.weight = above.weight.or(self.weight);
         self.priority_offset = above.priority_offset.or(self.priority_offset);
         self.sandbox = above.sandbox.or(self.sandbox.take());
+        if above.allow_agents.is_some() {
+            self.allow_agents = above.allow_agents;
+        }
+        self.worktree = above.worktree.or(self.worktree);
     }
 
     /// Takes a value away: one of [`Self::NAMES`], or `env.NAME` for one variable. Whether there is such a value.
@@ -91,6 +103,8 @@ impl WorkspaceSettings {
             "weight" => self.weight = None,
             "priority_offset" => self.priority_offset = None,
             "sandbox" => self.sandbox = None,
+            "allow_agents" => self.allow_agents = None,
+            "worktree" => self.worktree = None,
             variable => match variable.strip_prefix("env.") {
                 Some(variable) => drop(self.env.remove(variable)),
                 None => return false,
@@ -141,6 +155,12 @@ pub struct WorkspaceCreate {
     /// What its tasks are kept in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Sandbox>,
+    /// What its workers may ask of the daemon besides what concerns their own tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_agents: Option<Vec<AgentRight>>,
+    /// Its tasks run in git worktrees of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceCreate {
@@ -158,6 +178,8 @@ impl WorkspaceCreate {
             weight: self.weight,
             priority_offset: self.priority_offset,
             sandbox: self.sandbox.clone(),
+            allow_agents: self.allow_agents.clone(),
+            worktree: self.worktree,
         }
     }
 }
@@ -201,6 +223,12 @@ pub struct WorkspaceEdit {
     /// A new sandbox, in the place of the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Sandbox>,
+    /// New rights of its workers; none of them for an empty list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_agents: Option<Vec<AgentRight>>,
+    /// Whether its tasks, those not yet queued, run in git worktrees of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceEdit {
@@ -218,6 +246,8 @@ impl WorkspaceEdit {
             weight: self.weight,
             priority_offset: self.priority_offset,
             sandbox: self.sandbox.clone(),
+            allow_agents: self.allow_agents.clone(),
+            worktree: self.worktree,
         }
     }
 }

@@ -72,6 +72,8 @@ fn check_values(part: &Template) -> Result<(), Fault> {
         weight: part.weight,
         priority_offset: part.priority_offset,
         sandbox: part.sandbox.clone(),
+        allow_agents: part.allow_agents.clone(),
+        worktree: part.worktree,
     };
     check_settings(&settings).map_err(|error| {
         let key = error.message.split('`').nth(1).unwrap_or_default();

@@ -66,6 +66,8 @@ impl Template {
             weight: self.weight,
             priority_offset: self.priority_offset,
             sandbox: self.sandbox.clone(),
+            allow_agents: self.allow_agents.clone(),
+            worktree: self.worktree,
         };
         settings.overlay(create.settings());
         let task = |task: &TemplateTask| (task.name.clone(), task.queued(&create.name, &values));
@@ -127,6 +129,7 @@ impl TemplateTask {
             worker: self.worker.clone(),
             label: self.label.as_deref().map(|label| replaced(label, values)),
             priority: self.priority,
+            worktree: self.worktree,
             after: self.after.clone(),
             workspace: Some(workspace.to_owned()),
             ..TaskQueue::default()

@@ -16,7 +16,8 @@ use thiserror::Error;
 use wezterm_parallel_scheduler::{Reason, State};
 
 pub use self::claude::{judge_claude, Silence};
-pub use self::room::{limits_words, room, Place};
+pub use self::program::find as find_program;
+pub use self::room::{limits_words, room, Parents, Place};
 use crate::config::{WorkerConfig, WorkerKind};
 use crate::executor::{Exit, StopCause};
 use crate::protocol::{ClaudeOptions, ARGUMENT_BYTES_MAX};

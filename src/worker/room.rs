@@ -33,9 +33,20 @@ pub struct Place<'a> {
     pub home: &'a str,
     /// The folder of its workspace.
     pub workspace_folder: Option<&'a str>,
+    /// If another task's worker has queued it: what that one is kept in.
+    pub parents: Option<&'a Parents>,
     /// Variables of the daemon, its workspace and its profile. Not the task's own: whoever queues it could open any
     /// folder by calling it `TMPDIR`.
     pub env: &'a BTreeMap<String, String>,
+}
+
+/// What tasks are kept in whose workers have queued others: these must not get out that way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parents {
+    /// The sandboxes of their profiles.
+    pub sandboxes: Vec<Sandbox>,
+    /// Where the first of them, which a person has queued, works.
+    pub folder: Option<String>,
 }
 
 /// The room of a worker of this profile, in a workspace with this sandbox.
@@ -62,15 +73,12 @@ fn whole_seconds(time: std::time::Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// Whatever one of the two sandboxes limits is limited, and what either names is open.
+/// Whatever one of the sandboxes limits is limited, and what either names is open.
 fn plan(profile: &WorkerConfig, workspace: Option<&Sandbox>, place: Place<'_>) -> Option<SandboxPlan> {
-    let both = [profile.sandbox.as_ref(), workspace];
-    let mut both = both
-        .into_iter()
-        .flatten()
-        .filter(|sandbox| sandbox.is_on())
-        .peekable();
-    both.peek()?;
+    let parents = place.parents.into_iter().flat_map(|parents| &parents.sandboxes);
+    let all = profile.sandbox.iter().chain(workspace).chain(parents);
+    let mut all = all.filter(|sandbox| sandbox.is_on()).peekable();
+    all.peek()?;
     let mut plan = SandboxPlan {
         usual: usual(profile.kind, place),
         make: match profile.kind {
@@ -83,7 +91,7 @@ fn plan(profile: &WorkerConfig, workspace: Option<&Sandbox>, place: Place<'_>) -
         Some(below) => Path::new(place.home).join(below.trim_start_matches('/')),
         None => PathBuf::from(path),
     };
-    for sandbox in both {
+    for sandbox in all {
         plan.required |= sandbox.required;
         plan.write.extend(sandbox.write.iter().map(whole));
         let read = sandbox.read.as_ref().map(|read| read.iter().map(whole).collect());
@@ -92,8 +100,10 @@ fn plan(profile: &WorkerConfig, workspace: Option<&Sandbox>, place: Place<'_>) -
         plan.bind_tcp = joined(plan.bind_tcp, sandbox.bind_tcp.clone());
     }
     let by_workspace = workspace.is_some_and(Sandbox::is_on);
-    plan.closed_cwd = by_workspace && place.workspace_folder.is_some();
+    plan.closed_cwd = by_workspace && place.workspace_folder.is_some() || place.parents.is_some();
     plan.write.extend(place.workspace_folder.map(PathBuf::from));
+    let folder = place.parents.and_then(|parents| parents.folder.as_deref());
+    plan.write.extend(folder.map(PathBuf::from));
     Some(plan)
 }
 
@@ -159,6 +169,7 @@ mod tests {
         Place {
             home: "/home/me",
             workspace_folder: Some("/src/api"),
+            parents: None,
             env,
         }
     }
@@ -192,6 +203,27 @@ mod tests {
             (None, Some(vec![443, 8080]), Some(vec![]))
         );
         assert!(plan.usual.contains(&PathBuf::from("/mine")));
+    }
+
+    #[test]
+    fn what_a_sandboxed_worker_queues_is_kept_in_its_sandbox() {
+        let env = BTreeMap::new();
+        let parents = Parents {
+            sandboxes: vec![Sandbox::default()],
+            folder: Some("/src/own".to_owned()),
+        };
+        let place = Place {
+            parents: Some(&parents),
+            workspace_folder: None,
+            ..place(&env)
+        };
+        let plan = room(&WorkerConfig::of_kind(WorkerKind::Exec), None, place)
+            .sandbox
+            .unwrap();
+        assert_eq!(
+            (plan.closed_cwd, plan.write),
+            (true, vec![PathBuf::from("/src/own")])
+        );
     }
 
     #[test]

@@ -35,8 +35,8 @@ const WORDS: [&str; 7] = [
     "EXDEV",
 ];
 
-/// Completes the report of an attempt that has ended.
-pub(super) fn look(launch: &Launch, attempt: &AttemptFolder, report: &mut SandboxReport) {
+/// Completes the report of an attempt that has ended; `cwd` is where its command was.
+pub(super) fn look(launch: &Launch, cwd: &Path, attempt: &AttemptFolder, report: &mut SandboxReport) {
     let Some(plan) = &launch.room.sandbox else {
         return;
     };
@@ -47,9 +47,9 @@ pub(super) fn look(launch: &Launch, attempt: &AttemptFolder, report: &mut Sandbo
         let text = tail(&attempt.file(name));
         for (before, after) in text.lines().rev().flat_map(complaints).take(COMPLAINTS_MAX) {
             // What is named nearest to the complaint is what it is about: `/bin/sh: line 1: /x: Permission denied`.
-            let before = paths_in(before, launch);
+            let before = paths_in(before, launch, cwd);
             let before = before.into_iter().rev().take(PATHS_MAX);
-            let after = paths_in(after, launch).into_iter().take(PATHS_MAX);
+            let after = paths_in(after, launch, cwd).into_iter().take(PATHS_MAX);
             let found = before
                 .chain(after)
                 .find_map(|path| denial(&path, plan, attempt, report));
@@ -92,7 +92,7 @@ fn tail(path: &Path) -> String {
 }
 
 /// Words of a line that look like paths, as the command meant them.
-fn paths_in(line: &str, launch: &Launch) -> Vec<PathBuf> {
+fn paths_in(line: &str, launch: &Launch, cwd: &Path) -> Vec<PathBuf> {
     let is_border = |character: char| character.is_whitespace() || "\"'`‘’“”:;,()[]<>\\".contains(character);
     let words = line
         .split(is_border)
@@ -101,7 +101,7 @@ fn paths_in(line: &str, launch: &Launch) -> Vec<PathBuf> {
         let word = word.trim_end_matches(['.', '!', '?']);
         let path = match word.strip_prefix("~/") {
             Some(below) => Path::new(launch.env.get("HOME")?).join(below),
-            None => launch.cwd.join(word),
+            None => cwd.join(word),
         };
         Some(plain(&path))
     });
@@ -196,7 +196,7 @@ mod tests {
             writable: vec![cwd.display().to_string()],
             ..SandboxReport::default()
         };
-        look(&launch, &AttemptFolder::new(home.join("1")), &mut report);
+        look(&launch, &cwd, &AttemptFolder::new(home.join("1")), &mut report);
         let found: Vec<(String, String)> = report
             .denied
             .iter()

@@ -12,8 +12,6 @@ use std::process::Command;
 
 use rustix::process::{Resource, Rlimit};
 
-#[cfg(target_os = "macos")]
-use super::sandbox::Ruleset;
 use super::sandbox::Sandbox;
 use crate::executor::folder::AttemptFolder;
 use crate::executor::{Launch, ResourceLimits};
@@ -35,14 +33,15 @@ impl Room {
     /// Makes everything ready, or says what is in the way.
     pub(super) fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<Self, String> {
         let room = &launch.room;
-        let sandbox = room
-            .sandbox
-            .as_ref()
-            .map(|plan| Sandbox::prepare(plan, launch, attempt));
+        let sandbox = match (&room.sandbox, &launch.worktree) {
+            (None, _) => None,
+            (Some(plan), None) => Some(Sandbox::prepare(plan, &launch.cwd, attempt)?),
+            (Some(plan), Some(_)) => Some(Sandbox::later(plan, &launch.cwd, attempt)?),
+        };
         Ok(Self {
             nice: room.nice,
             limits: limits(&room.limits)?,
-            sandbox: sandbox.transpose()?,
+            sandbox,
         })
     }
 
@@ -51,20 +50,19 @@ impl Room {
         self.sandbox.as_ref().map(|sandbox| sandbox.report.clone())
     }
 
-    /// The program with its arguments, or on macOS, where a sandbox needs it, another program that starts this one.
-    pub(super) fn command(&self, program: PathBuf, launch: &Launch) -> Command {
-        #[cfg(target_os = "macos")]
-        if let Some(Ruleset(Some(profile))) = self.sandbox.as_ref().map(|sandbox| &sandbox.ruleset) {
-            let mut command = Command::new(crate::platform::SANDBOX_EXEC);
-            command
-                .arg("-p")
-                .arg(profile)
-                .arg(program)
-                .args(&launch.argv[1..]);
+    /// A command for this program that will be called `name`; on macOS, where a sandbox needs it, another program
+    /// that starts this one.
+    pub(super) fn command(&self, program: PathBuf, name: Option<&str>) -> Command {
+        let before = self.sandbox.as_ref().map(|sandbox| sandbox.ruleset.program());
+        if let Some([first, rest @ ..]) = before.as_deref() {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
             return command;
         }
         let mut command = Command::new(program);
-        command.arg0(&launch.argv[0]).args(&launch.argv[1..]);
+        if let Some(name) = name {
+            command.arg0(name);
+        }
         command
     }
 

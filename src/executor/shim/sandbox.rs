@@ -6,9 +6,9 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::git;
+use super::{deferred, git};
 use crate::executor::folder::AttemptFolder;
-use crate::executor::{Launch, Means, SandboxPlan};
+use crate::executor::{Means, SandboxPlan};
 use crate::protocol::SandboxReport;
 
 /// Where programs, libraries and the kernel's own files are: readable even where little else is.
@@ -49,20 +49,24 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     /// Looks at the paths and makes the ruleset.
-    pub(super) fn prepare(
-        plan: &SandboxPlan,
-        launch: &Launch,
-        attempt: &AttemptFolder,
-    ) -> Result<Self, String> {
-        Self::with(&Means::of_this_system(), plan, launch, attempt)
+    pub(super) fn prepare(plan: &SandboxPlan, cwd: &Path, attempt: &AttemptFolder) -> Result<Self, String> {
+        Self::with(&Means::of_this_system(), plan, cwd, attempt)
     }
 
-    fn with(
-        means: &Means,
-        plan: &SandboxPlan,
-        launch: &Launch,
-        attempt: &AttemptFolder,
-    ) -> Result<Self, String> {
+    /// For a worker whose folder is not made yet: whoever makes it enters the sandbox (see `deferred`).
+    pub(super) fn later(plan: &SandboxPlan, cwd: &Path, attempt: &AttemptFolder) -> Result<Self, String> {
+        let means = Means::of_this_system();
+        if matches!(means, Means::None(_)) {
+            return Self::with(&means, plan, cwd, attempt);
+        }
+        deferred::leave(plan, attempt).map_err(|error| format!("its sandbox cannot be planned: {error}"))?;
+        Ok(Self {
+            ruleset: Ruleset::none(),
+            report: SandboxReport::default(),
+        })
+    }
+
+    fn with(means: &Means, plan: &SandboxPlan, cwd: &Path, attempt: &AttemptFolder) -> Result<Self, String> {
         let mut report = SandboxReport {
             words: means.words(plan),
             ..SandboxReport::default()
@@ -76,14 +80,14 @@ impl Sandbox {
             let ruleset = Ruleset::none();
             return Ok(Self { ruleset, report });
         }
-        let paths = look(plan, launch, attempt, &mut report);
+        let paths = look(plan, cwd, attempt, &mut report);
         let ruleset = Ruleset::new(plan, &paths)?;
         Ok(Self { ruleset, report })
     }
 }
 
 /// The paths that exist, behind their links. What was named and does not exist goes into the report.
-fn look(plan: &SandboxPlan, launch: &Launch, attempt: &AttemptFolder, report: &mut SandboxReport) -> Paths {
+fn look(plan: &SandboxPlan, given: &Path, attempt: &AttemptFolder, report: &mut SandboxReport) -> Paths {
     let mut missing: Vec<String> = Vec::new();
     let mut named = |path: &PathBuf| {
         let real = path.canonicalize();
@@ -97,16 +101,13 @@ fn look(plan: &SandboxPlan, launch: &Launch, attempt: &AttemptFolder, report: &m
         .read
         .as_ref()
         .map(|read| read.iter().filter_map(&mut named).collect());
-    match working_folder(plan, launch) {
+    match working_folder(plan, given) {
         Some(cwd) if write.iter().any(|root| cwd.starts_with(root)) => {}
         Some(_) if plan.closed_cwd => {
-            missing.push(format!(
-                "{} (outside of its workspace's folder)",
-                launch.cwd.display()
-            ));
+            missing.push(format!("{} (outside of its workspace's folder)", given.display()));
         }
         Some(cwd) => write.insert(0, cwd),
-        None => missing.push(format!("{} (a link that leads out)", launch.cwd.display())),
+        None => missing.push(format!("{} (a link that leads out)", given.display())),
     }
     report.writable = write.iter().map(|path| path.display().to_string()).collect();
     report.missing = missing;
@@ -117,7 +118,7 @@ fn look(plan: &SandboxPlan, launch: &Launch, attempt: &AttemptFolder, report: &m
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     }
     let usual = plan.usual.iter().chain(&plan.make).cloned();
-    let others = usual.chain(own).chain(git::shared_folders(&launch.cwd));
+    let others = usual.chain(own).chain(git::shared_folders(given));
     for path in others.filter_map(|path| path.canonicalize().ok()) {
         if !write.contains(&path) {
             write.push(path);
@@ -135,16 +136,16 @@ fn look(plan: &SandboxPlan, launch: &Launch, attempt: &AttemptFolder, report: &m
 
 /// The working folder, unless it is a link that leads out of a writable folder: whoever worked there before may have
 /// made it.
-fn working_folder(plan: &SandboxPlan, launch: &Launch) -> Option<PathBuf> {
-    let cwd = launch.cwd.canonicalize().ok()?;
+fn working_folder(plan: &SandboxPlan, given: &Path) -> Option<PathBuf> {
+    let cwd = given.canonicalize().ok()?;
     let leads_out = |root: &PathBuf| {
-        launch.cwd.starts_with(root) && root.canonicalize().is_ok_and(|real| !cwd.starts_with(real))
+        given.starts_with(root) && root.canonicalize().is_ok_and(|real| !cwd.starts_with(real))
     };
     let mut around = plan
         .write
         .iter()
         .chain(&plan.usual)
-        .filter(|root| **root != launch.cwd);
+        .filter(|root| root.as_path() != given);
     (!around.any(leads_out)).then_some(cwd)
 }
 
@@ -168,6 +169,8 @@ pub(super) use linux::Ruleset;
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::ffi::OsString;
+
     use landlock::{
         Access, AccessFs, AccessNet, NetPort, PathBeneath, PathFd, Ruleset as Building, RulesetAttr,
         RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, ABI,
@@ -193,6 +196,11 @@ mod linux {
             build(plan, paths)
                 .map(|ruleset| Self(Some(ruleset)))
                 .map_err(|error| format!("its sandbox cannot be made: {error}"))
+        }
+
+        /// What must be started in the place of the worker's program, which it then starts.
+        pub(crate) fn program(&self) -> Vec<OsString> {
+            Vec::new()
         }
 
         /// Restricts the calling process, for good, with all that it starts.
@@ -258,10 +266,12 @@ pub(super) use macos::Ruleset;
 
 #[cfg(target_os = "macos")]
 mod macos {
+    use std::ffi::OsString;
+
     use super::{Paths, SandboxPlan};
 
     /// The profile that `sandbox-exec` is given, or none.
-    pub(crate) struct Ruleset(pub(crate) Option<String>);
+    pub(crate) struct Ruleset(Option<String>);
 
     impl Ruleset {
         /// Nothing is refused.
@@ -272,6 +282,15 @@ mod macos {
         /// Names every path that is to be allowed.
         pub(crate) fn new(plan: &SandboxPlan, paths: &Paths) -> Result<Self, String> {
             Ok(Self(Some(super::super::seatbelt::profile(plan, paths))))
+        }
+
+        /// What must be started in the place of the worker's program, which it then starts.
+        pub(crate) fn program(&self) -> Vec<OsString> {
+            let profile = self
+                .0
+                .iter()
+                .flat_map(|profile| [crate::platform::SANDBOX_EXEC, "-p", profile.as_str()]);
+            profile.map(OsString::from).collect()
         }
 
         /// Done by the program that is started in the command's place.
@@ -287,7 +306,6 @@ mod tests {
 
     #[test]
     fn where_there_are_no_means_it_is_refused_or_told() {
-        let launch = crate::executor::shim::program::tests::launch("true", None, Path::new("/"));
         let attempt = AttemptFolder::new("/nowhere".into());
         let means = Means::None("this kernel has no Landlock".to_owned());
         let prepare = |required| {
@@ -295,7 +313,7 @@ mod tests {
                 required,
                 ..SandboxPlan::default()
             };
-            Sandbox::with(&means, &plan, &launch, &attempt).map(|sandbox| sandbox.report.words)
+            Sandbox::with(&means, &plan, Path::new("/"), &attempt).map(|sandbox| sandbox.report.words)
         };
         assert_eq!(prepare(false).as_deref(), Ok("none: this kernel has no Landlock"));
         insta::assert_snapshot!(prepare(true).unwrap_err(), @"its sandbox is required and cannot be had: this kernel has no Landlock (sandbox.required = false runs it without one)");

@@ -464,8 +464,12 @@ fn a_worktree_is_made_outside_of_the_sandbox_and_worked_in_inside() {
         "{}",
         place.message(&task)
     );
-    // A program that is not there is told as without a sandbox.
-    let missing = ["queue", "--worker", "bare", "--worktree", "--", "no-such-program"];
+    // A program that is there when it is queued, and not in the worktree, is told as without a sandbox.
+    let tool = repository.join("tool");
+    std::fs::write(&tool, "#!/bin/sh\n").expect("a file");
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&tool, all).expect("it is ours");
+    let missing = ["queue", "--worker", "bare", "--worktree", "--", "./tool"];
     let config = "[workers.bare]\nkind = \"exec\"\n[workers.bare.sandbox]\n";
     let other = Home::with_config(config);
     let _other = other.daemon();
@@ -480,7 +484,10 @@ fn a_worktree_is_made_outside_of_the_sandbox_and_worked_in_inside() {
     let task = other.task(&id);
     assert_eq!(task.reason.as_deref(), Some("spawn_error"));
     let message = task.attempts[0].message.clone().unwrap_or_default();
-    assert!(message.starts_with("no-such-program: program not found from "), "{message}");
+    assert!(
+        message.starts_with("./tool: program not found from "),
+        "{message}"
+    );
 }
 
 #[test]

@@ -221,11 +221,8 @@ pub(crate) fn task(task: &TaskView, now_ms: u64) -> String {
             &format!("{} of {} used", task.retries_used, task.retries),
         );
     }
-    for (name, words) in worktree_text::facts(task)
-        .into_iter()
-        .chain(room_text::facts(task))
-        .chain(claude_text::facts(task))
-    {
+    let facts = [worktree_text::facts, room_text::facts, claude_text::facts];
+    for (name, words) in facts.iter().flat_map(|of| of(task)) {
         fact(&mut shown, name, &words);
     }
     if let Some(last) = task.attempts.last() {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use wezterm_parallel::executor::{
-    AttemptId, Executor, ExecutorOptions, Launch, ProcessExecutor, Report, StopPlan,
+    AttemptId, Executor, ExecutorOptions, Launch, ProcessExecutor, Report, Room, StopPlan,
 };
 use wezterm_parallel_scheduler::TaskKey;
 
@@ -89,6 +89,7 @@ fn launch(home: &Path, key: u64) -> Launch {
             then: None,
         },
         output_cap_bytes: 256 << 20,
+        room: Room::default(),
     }
 }
 

@@ -36,9 +36,10 @@ pub struct Orders {
     pub secrets: Vec<String>,
 }
 
-/// Becomes the worker. Returns only when there is none.
-pub fn entrance_main() -> ExitCode {
-    let why = match become_worker() {
+/// Becomes the worker. Returns only when there is none. `settle` is called with the attempt's folder and the worktree, when all
+/// else is there, and may put words in front of the worker's.
+pub fn entrance_main(settle: impl FnOnce(&Path, Option<&Path>) -> Result<Vec<OsString>, String>) -> ExitCode {
+    let why = match become_worker(settle) {
         Err(why) => why,
         Ok(never) => match never {},
     };
@@ -62,32 +63,71 @@ pub fn refusal_of(attempt: &Path, exit_code: Option<i32>) -> Option<String> {
 /// Nothing of this kind exists.
 enum Never {}
 
-fn become_worker() -> Result<Never, String> {
+fn become_worker(
+    settle: impl FnOnce(&Path, Option<&Path>) -> Result<Vec<OsString>, String>,
+) -> Result<Never, String> {
     let mut arguments = std::env::args_os().skip(2);
     let orders = arguments.next().unwrap_or_default();
     let orders: Orders = serde_json::from_slice(orders.as_encoded_bytes())
         .map_err(|error| format!("what is to be done before the start cannot be read: {error}"))?;
     let argv: Vec<OsString> = arguments.collect();
-    let (program, rest) = argv.split_first().ok_or("the command is empty")?;
-    let mut worker = Command::new(program);
-    worker.args(rest);
+    let program = argv.first().ok_or("the command is empty")?;
+    let attempt = std::env::var_os(FOLDER).map(PathBuf::from);
+    // What is changed of the environment, whatever comes in front of the program.
+    let mut changes = Command::new(program);
     if !orders.secrets.is_empty() {
-        worker.envs(secrets::resolve(&orders.secrets, std::env::vars_os())?);
+        changes.envs(secrets::resolve(&orders.secrets, std::env::vars_os())?);
     }
-    if let Some(order) = &orders.worktree {
-        let attempt = std::env::var_os(FOLDER).map(PathBuf::from);
-        worktree::move_in(order, attempt.as_deref(), &mut worker)?;
+    let order = orders.worktree.as_ref();
+    let worktree = order.map(|order| worktree::move_in(order, attempt.as_deref(), &mut changes));
+    let worktree = worktree.transpose()?;
+    // Inside of a sandbox it may not be able to leave word of it.
+    if !is_there(program) {
+        return Err(missing(program));
+    }
+    let mut words = match &attempt {
+        Some(attempt) => settle(attempt, worktree.as_deref())?,
+        None => Vec::new(),
+    };
+    words.extend(argv.iter().cloned());
+    let (first, rest) = words.split_first().ok_or("the command is empty")?;
+    let mut worker = Command::new(first);
+    worker.args(rest);
+    for (name, value) in changes.get_envs() {
+        match value {
+            Some(value) => worker.env(name, value),
+            None => worker.env_remove(name),
+        };
     }
     let error = worker.exec();
-    let program = program.to_string_lossy();
     if error.kind() == std::io::ErrorKind::NotFound {
-        let place = std::env::current_dir().unwrap_or_default();
-        return Err(format!(
-            "{program}: program not found from {}, with the task's PATH",
-            place.display()
-        ));
+        return Err(missing(program));
     }
-    Err(format!("{program} cannot be started: {error}"))
+    Err(format!(
+        "{} cannot be started: {error}",
+        program.to_string_lossy()
+    ))
+}
+
+fn missing(program: &OsString) -> String {
+    let place = std::env::current_dir().unwrap_or_default();
+    format!(
+        "{}: program not found from {}, with the task's PATH",
+        program.to_string_lossy(),
+        place.display()
+    )
+}
+
+/// Whether a program is where it would be looked for from here.
+fn is_there(program: &OsString) -> bool {
+    if program.as_encoded_bytes().contains(&b'/') {
+        return Path::new(program).exists();
+    }
+    let Some(path) = std::env::var_os("PATH") else {
+        // Then there is a default, which is the system's affair.
+        return true;
+    };
+    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }
 
 fn leave_refusal(attempt: &Path, why: &str) -> std::io::Result<()> {

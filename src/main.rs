@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         .nth(1)
         .is_some_and(|argument| argument == entrance::ENTRANCE_ARGUMENT)
     {
-        return entrance::entrance_main();
+        return entrance::entrance_main(executor::enter_sandbox);
     }
     cli::run()
 }

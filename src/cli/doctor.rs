@@ -11,7 +11,8 @@ use super::value::short_bytes;
 use super::{doctor_claude as claude, doctor_journal as journal, screen, task_text};
 use crate::client::{Client, ClientError};
 use crate::config::{Config, Loaded, Paths};
-use crate::protocol::{Answer, DaemonInfo, Filter, Message};
+use crate::executor::Means;
+use crate::protocol::{Answer, DaemonInfo, Filter, Message, Sandbox};
 
 /// Below this, a batch of outputs may fill the disk.
 const SPACE_WARN: u64 = 1 << 30;
@@ -63,6 +64,7 @@ impl DoctorArgs {
             claude::check(&loaded.config, &mut report);
         }
         check_files(&mut report);
+        check_sandbox(config.as_ref(), &mut report);
         screen::print(&report.text())?;
         Ok(report.exit())
     }
@@ -129,6 +131,23 @@ pub(super) fn with_hint(message: &str, hint: &str) -> String {
         message.to_owned()
     } else {
         format!("{message}: {hint}")
+    }
+}
+
+/// What workers can be kept in here, and whether that is what the config wants.
+fn check_sandbox(config: Option<&Loaded>, report: &mut Report) {
+    let means = Means::of_this_system();
+    let wanted = config.is_some_and(|loaded| {
+        let mut sandboxes = loaded
+            .config
+            .workers
+            .values()
+            .filter_map(|worker| worker.sandbox.as_ref());
+        sandboxes.any(Sandbox::is_on)
+    });
+    match &means {
+        Means::None(_) if wanted => report.warn("sandbox", means.abilities()),
+        _ => report.ok("sandbox", means.abilities()),
     }
 }
 

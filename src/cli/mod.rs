@@ -45,6 +45,7 @@ mod question_text;
 mod queue;
 mod report;
 mod retry;
+mod room_text;
 mod screen;
 mod service;
 mod setup;

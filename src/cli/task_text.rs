@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, BOLD, CYAN, DIM, GREEN, RED, YELLOW};
 use super::value::{local_time, short_bytes, short_dollars, short_duration};
-use super::{claude_text, process_text, question_text, worktree_text};
+use super::{claude_text, process_text, question_text, room_text, worktree_text};
 use crate::protocol::{AttemptView, ExplanationView, GateView, StatusAnswer, Summary, TaskView};
 
 /// States that a task does not leave by itself.
@@ -223,10 +223,8 @@ pub(crate) fn task(task: &TaskView, now_ms: u64) -> String {
             &format!("{} of {} used", task.retries_used, task.retries),
         );
     }
-    for (name, words) in worktree_text::facts(task)
-        .into_iter()
-        .chain(claude_text::facts(task))
-    {
+    let facts = [worktree_text::facts, room_text::facts, claude_text::facts];
+    for (name, words) in facts.iter().flat_map(|of| of(task)) {
         fact(&mut shown, name, &words);
     }
     if let Some(last) = task.attempts.last() {

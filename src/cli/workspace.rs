@@ -75,7 +75,7 @@ struct EditArgs {
     /// Its name
     name: String,
     /// Take a value away: folder, env, env.NAME, worker, max-parallel, rate, memory, budget, weight,
-    /// priority-offset, allow-agents or worktree; may be repeated
+    /// priority-offset, allow-agents, worktree or sandbox; may be repeated
     #[arg(long, value_name = "VALUE", value_delimiter = ',')]
     unset: Vec<String>,
     #[command(flatten)]
@@ -182,6 +182,7 @@ impl CreateArgs {
             budget_usd: settings.budget_usd,
             weight: settings.weight,
             priority_offset: settings.priority_offset,
+            sandbox: settings.sandbox,
             allow_agents: settings.allow_agents,
             worktree: settings.worktree,
         };
@@ -260,6 +261,7 @@ impl EditArgs {
             budget_usd: settings.budget_usd,
             weight: settings.weight,
             priority_offset: settings.priority_offset,
+            sandbox: settings.sandbox,
             allow_agents: settings.allow_agents,
             worktree: settings.worktree,
         };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, DIM, YELLOW};
 use super::value::{local_time, short_bytes, short_dollars};
-use crate::protocol::{AgentRight, WorkspaceView};
+use crate::protocol::{AgentRight, Sandbox, WorkspaceView};
 
 /// All of them, one a line; the chosen one is marked.
 pub(crate) fn table(workspaces: &[WorkspaceView], current: Option<&str>, width: Option<usize>) -> String {
@@ -99,6 +99,7 @@ pub(crate) fn workspace(view: &WorkspaceView) -> String {
         "priority_offset",
         settings.priority_offset.map(|offset| format!("{offset:+}")),
     );
+    line("sandbox", settings.sandbox.as_ref().map(Sandbox::words));
     line("allow_agents", settings.allow_agents.as_deref().map(rights));
     let worktree = |own| if own { "one for each task" } else { "none" };
     line("worktree", settings.worktree.map(|own| worktree(own).to_owned()));
@@ -139,6 +140,12 @@ mod tests {
             created_at_ms: 0,
             folder_missing: true,
             settings: WorkspaceSettings {
+                sandbox: Some(Sandbox {
+                    required: true,
+                    write: vec!["~/.cargo".to_owned()],
+                    connect_tcp: Some(vec![443]),
+                    ..Sandbox::default()
+                }),
                 allow_agents: Some(vec![AgentRight::Tasks]),
                 folder: Some("/src/api".into()),
                 env: [("A".to_owned(), "b\u{1b}".to_owned())].into(),

@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::queue;
 use super::value::{self, EnvSetting};
 use crate::config::StartRate;
-use crate::protocol::{AgentRight, NoRight, WorkspaceSettings};
+use crate::protocol::{AgentRight, NoRight, Sandbox, WorkspaceSettings};
 
 /// The values of a workspace.
 #[derive(Debug, clap::Args)]
@@ -47,6 +47,8 @@ pub(crate) struct ValueArgs {
     /// Do not
     #[arg(long, overrides_with = "worktree")]
     no_worktree: bool,
+    #[command(flatten)]
+    sandbox: SandboxArgs,
 }
 
 /// `none` stands for no right, in place of those that the config gives.
@@ -58,6 +60,74 @@ fn agent_right(text: &str) -> Result<Option<AgentRight>, String> {
             .map(Some)
             .map_err(|error: NoRight| format!("{error}, or none")),
     }
+}
+
+/// What the tasks of a workspace are kept in. Options that are given together replace what was there.
+#[derive(Debug, clap::Args)]
+struct SandboxArgs {
+    /// Its tasks write nowhere but in its folder, where they run, and in temporary folders
+    #[arg(long)]
+    sandbox: bool,
+    /// Without a kernel that can do it, they are not started; implies --sandbox
+    #[arg(long)]
+    sandbox_required: bool,
+    /// They can write there, too; implies --sandbox; may be repeated
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    sandbox_write: Vec<PathBuf>,
+    /// Beside the system's folders they read nothing else; implies --sandbox; may be repeated
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    sandbox_read: Vec<PathBuf>,
+    /// They connect to no other TCP port, or to "none"; implies --sandbox
+    #[arg(long, value_name = "PORTS", value_parser = ports)]
+    sandbox_connect: Option<Ports>,
+    /// They listen on no other TCP port, or on "none"; implies --sandbox
+    #[arg(long, value_name = "PORTS", value_parser = ports)]
+    sandbox_bind: Option<Ports>,
+}
+
+/// TCP ports.
+#[derive(Clone, Debug)]
+struct Ports(Vec<u16>);
+
+/// Reads `443,8080` or `none`.
+fn ports(text: &str) -> Result<Ports, String> {
+    if text == "none" {
+        return Ok(Ports(Vec::new()));
+    }
+    let one = |port: &str| {
+        let wrong = |_| format!("{port:?} is no port (examples: 443, 80,443, none)");
+        port.trim().parse().map_err(wrong)
+    };
+    text.split(',').map(one).collect::<Result<_, _>>().map(Ports)
+}
+
+impl SandboxArgs {
+    fn into_sandbox(self) -> Result<Option<Sandbox>, Failure> {
+        let paths = |paths: Vec<PathBuf>| {
+            let whole = paths.iter().map(|path| absolute(path));
+            whole.collect::<Result<Vec<String>, Failure>>()
+        };
+        let read = paths(self.sandbox_read)?;
+        let sandbox = Sandbox {
+            enabled: None,
+            required: self.sandbox_required,
+            write: paths(self.sandbox_write)?,
+            read: (!read.is_empty()).then_some(read),
+            connect_tcp: self.sandbox_connect.map(|ports| ports.0),
+            bind_tcp: self.sandbox_bind.map(|ports| ports.0),
+        };
+        Ok((self.sandbox || sandbox != Sandbox::default()).then_some(sandbox))
+    }
+}
+
+/// A path that need not exist, whole.
+fn absolute(path: &Path) -> Result<String, Failure> {
+    let whole = std::path::absolute(path)
+        .map_err(|error| Failure::file(format!("cannot use the path {}", path.display()), &error))?;
+    // `a/..` is dropped only where `a` is known to be no link.
+    let whole = whole.canonicalize().unwrap_or(whole);
+    let text = whole.into_os_string().into_string();
+    text.map_err(|path| Failure::usage(format!("the path {path:?} is not UTF-8")))
 }
 
 impl ValueArgs {
@@ -74,6 +144,7 @@ impl ValueArgs {
             budget_usd: self.budget,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            sandbox: self.sandbox.into_sandbox()?,
             allow_agents: (!self.allow_agents.is_empty())
                 .then(|| self.allow_agents.into_iter().flatten().collect()),
             worktree: value::wanted(self.worktree, self.no_worktree),

@@ -76,8 +76,8 @@ pub(super) const KEYS: [(&str, Kind); 44] = [
     ("budget.task_usd", Kind::Number),
 ];
 
-/// Every key of a worker profile except its `env`.
-pub(super) const WORKER_KEYS: [(&str, Kind); 30] = [
+/// Every key of a worker profile except its tables: `env`, `limits` and `sandbox`.
+pub(super) const WORKER_KEYS: [(&str, Kind); 32] = [
     ("kind", Kind::Text),
     ("max_parallel", Kind::Number),
     ("rate", Kind::Text),
@@ -89,6 +89,8 @@ pub(super) const WORKER_KEYS: [(&str, Kind); 30] = [
     ("retry_max_delay", Kind::Text),
     ("stop_signal", Kind::Text),
     ("stop_grace", Kind::Text),
+    ("nice", Kind::Number),
+    ("oom_score", Kind::Number),
     ("shell", Kind::Text),
     ("binary", Kind::Text),
     ("account", Kind::Text),

@@ -12,6 +12,7 @@ mod metrics;
 mod model;
 mod paths;
 mod processes;
+mod room;
 mod signal;
 mod source;
 mod task_environment;
@@ -28,6 +29,7 @@ pub use model::{
     SchedulerConfig, Slots, TaperStep, DEFAULTS_TOML,
 };
 pub use paths::{ensure_private_dir, Paths};
+pub use room::WorkerLimits;
 pub use signal::{parse_signal, parse_signals};
 pub(crate) use source::Source;
 pub use task_environment::{EnvironmentConfig, SecretsConfig};

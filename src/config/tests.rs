@@ -142,6 +142,8 @@ fn every_key_can_be_set_by_a_variable() {
         cpus: Some(1.0),
         timeout: Some(Duration::from_secs(1)),
         retries: Some(1),
+        nice: Some(1),
+        oom_score: Some(1),
         shell: Some("sh".to_owned()),
         model: Some("m".to_owned()),
         fallback_model: Some("m".to_owned()),

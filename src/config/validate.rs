@@ -6,6 +6,7 @@ use super::admission::Admission;
 use super::metrics::MetricsConfig;
 use super::model::Config;
 use super::parse_signals;
+use super::room::check_room;
 use super::worker::{WorkerConfig, WorkerKind};
 use crate::protocol::{check_id, hint, own_argument, RESTARTS_MAX};
 
@@ -258,6 +259,7 @@ fn check_worker(key: &str, worker: &WorkerConfig) -> Result<(), Fault> {
         return Err(fault(&format!("{key}.shell"), "is empty", "name a program"));
     }
     check_claude(key, worker)?;
+    check_room(key, worker)?;
     for (name, value) in &worker.env {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             let hint = "names have no `=`, and neither names nor values have a NUL";

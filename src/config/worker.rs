@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::admission::StartRate;
+use super::room::WorkerLimits;
 use super::units::optional_duration;
 use super::ByteSize;
-use crate::protocol::{Denied, Permissions};
+use crate::protocol::{Denied, Permissions, Sandbox};
 
 /// How a command is run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,18 @@ pub struct WorkerConfig {
     /// How long after it the rest is killed.
     #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
     pub stop_grace: Option<Duration>,
+    /// How much nicer than the daemon it is, 0 to 19.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nice: Option<i32>,
+    /// How much sooner than the daemon the kernel ends it for want of memory, 0 to 1000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score: Option<u16>,
+    /// Limits of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<WorkerLimits>,
+    /// What it may write and reach.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
     /// Environment variables for every task of this profile.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,

@@ -224,6 +224,7 @@ impl Engine {
         let stopping = task.stopping;
         let (exit, verdict) = self.judge_ending(&task, ending, judged);
         let verdict = self.with_memory(now, id, exit.as_deref(), verdict);
+        let verdict = self.with_room(id, exit.as_deref(), verdict);
         self.learn_from_exit(now, id, exit.as_deref(), batch);
         self.forget_questions(id.key);
         self.stop_plans.remove(&id.key);

@@ -35,6 +35,7 @@ mod recover;
 mod reload;
 mod reports;
 mod requests;
+mod room;
 mod sessions;
 mod status_file;
 mod store;

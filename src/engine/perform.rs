@@ -294,6 +294,7 @@ impl Engine {
             timeout_ms: spec.timeout_ms.map(NonZeroU64::get).or(timeout),
             stop: self.stop_plan(id.key),
             output_cap_bytes: self.config.output.cap_bytes.0,
+            room: self.room_of(&task, settings),
             env,
         };
         Ok((launch, task.submission.submitted_at))

@@ -55,6 +55,7 @@ impl Engine {
         }
         self.stop_plans.remove(&id.key);
         let verdict = self.with_memory(now, id, exit.as_deref(), verdict);
+        let verdict = self.with_room(id, exit.as_deref(), verdict);
         self.learn_from_exit(now, id, exit.as_deref(), batch);
         self.record_outcome(now, id, exit, &verdict, None, batch);
         self.unclaim(now, id, batch);

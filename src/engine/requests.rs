@@ -305,8 +305,9 @@ impl Engine {
 
     fn show(&self, id: &str) -> Answered {
         let view = self.views().task(self.find_any(id)?);
-        view.map(|view| Answer::Task(Box::new(view)))
-            .ok_or_else(|| errors::unknown_task(id))
+        let mut view = view.ok_or_else(|| errors::unknown_task(id))?;
+        self.tell_room(&mut view);
+        Ok(Answer::Task(Box::new(view)))
     }
 
     fn explain(&self, now: Tick, id: &str) -> Answered {

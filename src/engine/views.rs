@@ -74,6 +74,8 @@ impl Views<'_> {
                 .reports
                 .get(&submission.key)
                 .map(|report| report_view(report)),
+            limits: None,
+            sandbox: None,
             attempts,
             id,
         }
@@ -107,6 +109,7 @@ impl Views<'_> {
             cost_usd: claude.and_then(|facts| facts.cost_usd),
             tokens: claude.map(|facts| facts.tokens.clone()).unwrap_or_default(),
             turns: claude.and_then(|facts| facts.turns),
+            sandbox: exit.and_then(|exit| exit.sandbox.as_deref().cloned()),
             folder: attempt_folder(folder, id, attempt.attempt).display().to_string(),
         }
     }

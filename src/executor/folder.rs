@@ -178,8 +178,14 @@ impl AttemptFolder {
             return Ok(());
         }
         let mut exit = exit.clone();
+        // The texts below can be made as short as need be, and lists cannot.
+        exit.sandbox = None;
         let room = SHIM_FILE_SIZE - SPARE_EXIT_AT;
-        let mut content = content;
+        let mut content = if content.len() > room {
+            serde_json::to_vec(&exit)?
+        } else {
+            content
+        };
         while content.len() > room {
             // Only the texts can be long, and of a path's list the beginning says most.
             shorten(&mut exit.spawn_error);

@@ -11,6 +11,7 @@ mod frame;
 mod input;
 mod launcher;
 mod process;
+mod room;
 mod shim;
 mod spare;
 mod survivors;
@@ -22,12 +23,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::TaskKey;
 
+use crate::protocol::SandboxReport;
 use crate::worktree::Order;
 
 pub use fake::{FakeExecutor, FakeHandle};
 pub use folder::dropped_range;
 pub use launcher::{launcher_main, LAUNCHER_ARGUMENT};
 pub use process::{ExecutorOptions, ProcessExecutor};
+pub use room::{Means, ResourceLimits, Room, SandboxPlan};
+pub use shim::enter_sandbox;
 
 /// One execution of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,6 +75,9 @@ pub struct Launch {
     pub stop: StopPlan,
     /// Output kept at most, in bytes: half of it head, half tail.
     pub output_cap_bytes: u64,
+    /// What the command is kept in.
+    #[serde(default, skip_serializing_if = "Room::is_none")]
+    pub room: Room,
 }
 
 impl Launch {
@@ -122,6 +129,9 @@ pub struct Exit {
     /// What could not be done as promised: the output cap kept, a process ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The sandbox that the command was in, if it was in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Box<SandboxReport>>,
 }
 
 /// Why the shim stopped the command.

@@ -5,10 +5,17 @@
 //! attempt folder. It has a single thread and sleeps until a signal or its next deadline. When
 //! nothing of the attempt is left, it may be given another one; it never has two.
 
+mod deferred;
+mod denied;
+mod git;
 mod input;
 mod outcome;
 mod output;
 mod program;
+mod room;
+mod sandbox;
+#[cfg(any(target_os = "macos", test))]
+mod seatbelt;
 mod stop;
 mod supervisor;
 pub(super) mod tree;
@@ -23,6 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use self::deferred::enter_sandbox;
 use self::input::Input;
 use self::output::Output;
 use self::supervisor::Supervisor;
@@ -33,6 +41,8 @@ use super::spare::Seat;
 use super::{Exit, Launch};
 use crate::entrance::{refusal_of, Orders, ENTRANCE_ARGUMENT};
 use crate::platform;
+use crate::protocol::SandboxReport;
+use crate::worktree::read_pointer;
 
 /// A daemon that does not read its pokes finds the outcome by itself within a second.
 const POKE_PATIENCE: Duration = Duration::from_secs(1);
@@ -143,7 +153,7 @@ fn begin(
     signals: &Signals,
     me: Identity,
 ) -> (Exit, bool) {
-    let (command, streams) = match prepare(launch, attempt) {
+    let (command, streams, sandbox) = match prepare(launch, attempt) {
         Ok(prepared) => prepared,
         Err(reason) => return (never_spawned(reason), true),
     };
@@ -164,7 +174,7 @@ fn begin(
             let note_worker = |started| {
                 // What it has started by now inherits nothing any more.
                 for (pid, _) in Tree::below(record.pid).members() {
-                    platform::offer_to_oom_killer(pid, OOM_SCORE);
+                    platform::offer_to_oom_killer(pid, launch.room.oom_score.unwrap_or(OOM_SCORE));
                 }
                 record.worker = Some((worker, started));
                 // Only the search for survivors of a killed shim is the poorer for it.
@@ -173,6 +183,7 @@ fn begin(
             let supervisor = Supervisor::new(worker, launch, attempt, streams);
             let (mut exit, is_clean) = supervisor.run(signals, note_worker);
             exit.started_at_ms = started_at_ms;
+            exit.sandbox = final_report(sandbox, launch, attempt);
             if launch.needs_entrance() {
                 exit.spawn_error = refusal_of(attempt.path(), exit.exit_code);
             }
@@ -182,6 +193,34 @@ fn begin(
     }
 }
 
+/// What a command that has ended was kept in, with what it was denied.
+fn final_report(
+    begun: Option<SandboxReport>,
+    launch: &Launch,
+    attempt: &AttemptFolder,
+) -> Option<Box<SandboxReport>> {
+    let begun = begun?;
+    // Of a worker with a worktree somebody else knows; where there are no means it was known before.
+    let report = if begun.words.is_empty() {
+        deferred::report(attempt)
+    } else {
+        Some(begun)
+    };
+    let worktree = launch
+        .worktree
+        .as_ref()
+        .and_then(|_| read_pointer(attempt.path()));
+    let cwd = worktree.and_then(|worktree| worktree.folder);
+    let mut report = Box::new(report?);
+    denied::look(
+        launch,
+        cwd.as_deref().unwrap_or(&launch.cwd),
+        attempt,
+        &mut report,
+    );
+    Some(report)
+}
+
 /// The shim's ends of what the command reads and writes.
 struct Streams {
     input: Option<Input>,
@@ -189,7 +228,10 @@ struct Streams {
 }
 
 /// Everything that can go wrong before the command is started.
-fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Streams), String> {
+fn prepare(
+    launch: &Launch,
+    attempt: &AttemptFolder,
+) -> Result<(Command, Streams, Option<SandboxReport>), String> {
     let program = program::find(launch)?;
     let in_folder = |error: io::Error| {
         let path = attempt.path().display();
@@ -200,8 +242,12 @@ fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Streams
         outputs.push(Output::create(attempt, "stderr", launch).map_err(in_folder)?);
     }
     let (stdin, input) = stdin(launch, attempt).map_err(in_folder)?;
-    let mut command = Command::new(program);
+    // After the output, which is one of the files that can be written.
+    let room = room::Room::prepare(launch, attempt)?;
+    let sandbox = room.report();
     let stderr = &outputs[outputs.len() - 1];
+    let name = (!launch.needs_entrance()).then_some(launch.argv[0].as_str());
+    let mut command = room.command(program, name);
     if launch.needs_entrance() {
         let orders = Orders {
             worktree: launch.worktree.clone(),
@@ -212,7 +258,7 @@ fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Streams
             .args([ENTRANCE_ARGUMENT, orders.as_str()])
             .args(&launch.argv);
     } else {
-        command.arg0(&launch.argv[0]).args(&launch.argv[1..]);
+        command.args(&launch.argv[1..]);
     }
     command
         .current_dir(&launch.cwd)
@@ -226,7 +272,8 @@ fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Streams
         .process_group(0);
     let key = launch.id.key.0.to_string();
     command.env("WEZTERM_PARALLEL_TASK", attempt.task().unwrap_or(&key));
-    Ok((command, Streams { input, outputs }))
+    room.enter(&mut command);
+    Ok((command, Streams { input, outputs }, sandbox))
 }
 
 fn stdin(launch: &Launch, attempt: &AttemptFolder) -> io::Result<(Stdio, Option<Input>)> {

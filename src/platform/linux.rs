@@ -214,6 +214,28 @@ pub(crate) fn offer_to_oom_killer(pid: i32, more: i32) {
     );
 }
 
+/// The version of Landlock that this kernel has, or why it has none.
+pub(crate) fn sandbox_abi() -> Result<u32, String> {
+    /// `LANDLOCK_CREATE_RULESET_VERSION`: asks for the version and makes nothing.
+    const VERSION: u32 = 1;
+    // SAFETY: with this flag the kernel takes no structure, and answers with a number.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<libc::c_void>(),
+            0_usize,
+            VERSION,
+        )
+    };
+    match u32::try_from(answer) {
+        Ok(version @ 1..) => Ok(version),
+        _ => Err(match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EOPNOTSUPP) => "Landlock is switched off in this kernel (`lsm=` at boot)".to_owned(),
+            _ => "this kernel has no Landlock (Linux 5.13 has), or it is hidden from here".to_owned(),
+        }),
+    }
+}
+
 /// The memory that a process has in RAM, shared pages in full.
 pub(crate) fn resident_bytes(pid: i32) -> u64 {
     let Ok(statm) = fs::read_to_string(format!("/proc/{pid}/statm")) else {

@@ -27,6 +27,17 @@ const MICROSECONDS: u64 = 1_000_000;
 /// There is no such order here: the system ends whoever takes most.
 pub(crate) fn offer_to_oom_killer(_pid: i32, _more: i32) {}
 
+/// The program that starts others in a sandbox.
+pub(crate) const SANDBOX_EXEC: &str = "/usr/bin/sandbox-exec";
+
+/// Whether it is there; its versions are not told apart.
+pub(crate) fn sandbox_abi() -> Result<u32, String> {
+    match std::fs::metadata(SANDBOX_EXEC) {
+        Ok(_) => Ok(1),
+        Err(error) => Err(format!("{SANDBOX_EXEC}: {error}")),
+    }
+}
+
 /// There is none on macOS; orphans that stay in the session are found by [`escaped`].
 pub(crate) fn become_subreaper() -> io::Result<()> {
     Ok(())

@@ -23,10 +23,12 @@ use macos as system;
 
 #[cfg(target_os = "linux")]
 pub(crate) use system::page_size;
+#[cfg(target_os = "macos")]
+pub(crate) use system::SANDBOX_EXEC;
 pub(crate) use system::{
     allowed_cpus, become_subreaper, children, children_of_main_thread, close_descriptors_from, escaped,
     has_environment_entry, is_this_program, offer_to_oom_killer, processes, proportional_bytes, punch_hole,
-    resident_bytes, sample, since_boot, ticks_since_boot, try_child_lists, Process,
+    resident_bytes, sample, sandbox_abi, since_boot, ticks_since_boot, try_child_lists, Process,
 };
 
 /// How soon a pipe is tried again that cannot be waited for.

@@ -1,7 +1,7 @@
 //! What can be said about a workspace without knowing any other, profiles or folders.
 
 use super::check::{check_name, check_nul, check_variable, invalid, Checked};
-use super::{suggest, WorkspaceCreate, WorkspaceEdit, WorkspaceSettings};
+use super::{check_sandbox, suggest, WorkspaceCreate, WorkspaceEdit, WorkspaceSettings};
 
 /// As in the config.
 const WEIGHT_MAX: u32 = 1_000;
@@ -75,7 +75,10 @@ pub fn check_settings(settings: &WorkspaceSettings) -> Checked {
         let message = format!("`priority_offset` is {offset}; -{OFFSET_MAX} to {OFFSET_MAX} are allowed");
         return Err(invalid(message, "it is added to priorities of 0 to 255"));
     }
-    Ok(())
+    match &settings.sandbox {
+        Some(sandbox) => check_sandbox("sandbox", sandbox),
+        None => Ok(()),
+    }
 }
 
 fn check_folder(folder: &str) -> Checked {

@@ -13,6 +13,7 @@ mod diagnose;
 mod lines;
 mod message;
 mod process;
+mod sandbox;
 mod schema;
 mod suggest;
 mod task_view;
@@ -45,6 +46,7 @@ pub use process::{
     is_process_id, ProcessFilter, ProcessIds, ProcessSpawn, ProcessStop, ProcessView, ProcessesAnswer,
     ReadyCheck, ReadyWay, ReportView, RestartPolicy, StatusUpdate, PROCESS_MARK,
 };
+pub use sandbox::{check_sandbox, Denial, Sandbox, SandboxReport};
 pub use schema::schema;
 pub use suggest::{hint, nearest};
 pub use task_view::{AttemptView, TaskView, WorktreeView};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claude::{ClaudeOptions, QuestionView};
 use super::process::ReportView;
+use super::SandboxReport;
 use crate::claude::Tokens;
 
 /// One task.
@@ -70,6 +71,12 @@ pub struct TaskView {
     /// What its worker reports of itself, while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportView>,
+    /// In the answer to `Show`, while it has not ended: nice value and limits of its worker, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<String>,
+    /// The same of its sandbox: what this system can do of it, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
 }
@@ -132,6 +139,9 @@ pub struct AttemptView {
     /// Claude workers: turns of the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turns: Option<u64>,
+    /// The sandbox that it was in; once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxReport>,
     /// Its folder: `output`, `exit.json` …
     pub folder: String,
 }

@@ -32,6 +32,7 @@ pub(crate) fn mismatch(text: &str) -> Option<(String, String)> {
     let (found, expected) = rest.rsplit_once(", expected ")?;
     let allowed = match expected {
         "u8" => format!("a whole number from 0 to {}", u8::MAX),
+        "u16" => format!("a whole number from 0 to {}", u16::MAX),
         "u32" => format!("a whole number from 0 to {}", u32::MAX),
         "u64" | "usize" => format!("a whole number from 0 to {}", u64::MAX),
         "a sequence" => "a list".to_owned(),

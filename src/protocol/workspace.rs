@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AgentRight;
+use super::{AgentRight, Sandbox};
 
 /// What a workspace gives to its tasks. The journal keeps it in this shape, too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +38,9 @@ pub struct WorkspaceSettings {
     /// Added to the priority of each task when it is queued, -255 to 255; the sum stays within 0 to 255.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What its tasks are kept in, whatever their worker; both sandboxes hold if the worker has one, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
     /// What its workers may ask of the daemon besides what concerns their own tasks; absent for what the config says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_agents: Option<Vec<AgentRight>>,
@@ -48,7 +51,7 @@ pub struct WorkspaceSettings {
 
 impl WorkspaceSettings {
     /// Names of the values, as `unset` takes them.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 12] = [
         "folder",
         "env",
         "worker",
@@ -58,6 +61,7 @@ impl WorkspaceSettings {
         "budget_usd",
         "weight",
         "priority_offset",
+        "sandbox",
         "allow_agents",
         "worktree",
     ];
@@ -79,6 +83,7 @@ impl WorkspaceSettings {
         self.budget_usd = above.budget_usd.or(self.budget_usd);
         self.weight = above.weight.or(self.weight);
         self.priority_offset = above.priority_offset.or(self.priority_offset);
+        self.sandbox = above.sandbox.or(self.sandbox.take());
         if above.allow_agents.is_some() {
             self.allow_agents = above.allow_agents;
         }
@@ -97,6 +102,7 @@ impl WorkspaceSettings {
             "budget_usd" => self.budget_usd = None,
             "weight" => self.weight = None,
             "priority_offset" => self.priority_offset = None,
+            "sandbox" => self.sandbox = None,
             "allow_agents" => self.allow_agents = None,
             "worktree" => self.worktree = None,
             variable => match variable.strip_prefix("env.") {
@@ -146,6 +152,9 @@ pub struct WorkspaceCreate {
     /// Added to the priority of each task when it is queued, -255 to 255.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What its tasks are kept in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
     /// What its workers may ask of the daemon besides what concerns their own tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_agents: Option<Vec<AgentRight>>,
@@ -168,6 +177,7 @@ impl WorkspaceCreate {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            sandbox: self.sandbox.clone(),
             allow_agents: self.allow_agents.clone(),
             worktree: self.worktree,
         }
@@ -210,6 +220,9 @@ pub struct WorkspaceEdit {
     /// A new priority offset, for tasks not yet queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// A new sandbox, in the place of the old one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
     /// New rights of its workers; none of them for an empty list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_agents: Option<Vec<AgentRight>>,
@@ -232,6 +245,7 @@ impl WorkspaceEdit {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            sandbox: self.sandbox.clone(),
             allow_agents: self.allow_agents.clone(),
             worktree: self.worktree,
         }

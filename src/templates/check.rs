@@ -124,6 +124,7 @@ fn check_values(part: &Template) -> Result<(), Fault> {
         budget_usd: part.budget_usd,
         weight: part.weight,
         priority_offset: part.priority_offset,
+        sandbox: part.sandbox.clone(),
         allow_agents: part.allow_agents.clone(),
         worktree: part.worktree,
     };

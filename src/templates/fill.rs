@@ -67,6 +67,7 @@ impl Template {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            sandbox: self.sandbox.clone(),
             allow_agents: self.allow_agents.clone(),
             worktree: self.worktree,
         };

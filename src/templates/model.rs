@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ByteSize, StartRate};
-use crate::protocol::{AgentRight, RestartPolicy};
+use crate::protocol::{AgentRight, RestartPolicy, Sandbox};
 
 /// A template, as it stands in its file or with all that it extends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub struct Template {
     /// Added to the priority of each task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What its tasks are kept in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
     /// What the workspace's workers may ask of the daemon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_agents: Option<Vec<AgentRight>>,
@@ -143,6 +146,7 @@ impl Template {
             budget_usd,
             weight,
             priority_offset,
+            sandbox,
             allow_agents,
             worktree,
             env,
@@ -162,6 +166,7 @@ impl Template {
         self.budget_usd = budget_usd.or(self.budget_usd);
         self.weight = weight.or(self.weight);
         self.priority_offset = priority_offset.or(self.priority_offset);
+        self.sandbox = sandbox.or(self.sandbox.take());
         self.allow_agents = allow_agents.or(self.allow_agents.take());
         self.worktree = worktree.or(self.worktree);
         self.env.extend(env);

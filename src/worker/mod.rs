@@ -5,6 +5,7 @@
 mod claude;
 mod exec;
 mod program;
+mod room;
 mod shell;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use wezterm_parallel_scheduler::{Reason, State};
 
 pub use self::claude::{judge_claude, Silence};
 pub use self::program::find as find_program;
+pub use self::room::{limits_words, room, Parents, Place};
 use crate::config::{WorkerConfig, WorkerKind};
 use crate::executor::{Exit, StopCause};
 use crate::protocol::{ClaudeOptions, ARGUMENT_BYTES_MAX};

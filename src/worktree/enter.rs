@@ -1,7 +1,7 @@
 //! The worker's side of a worktree: the process that is to become the worker moves in.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::create::{enter, Entered};
@@ -12,19 +12,19 @@ use super::record::{leave_pointer, Order, Record};
 /// Where the worker finds its worktree.
 const WORKTREE: &str = "WEZTERM_PARALLEL_WORKTREE";
 
-/// Goes into the worktree, which is made if need be, and makes the worker ready for it.
+/// Goes into the worktree, which is made if need be, and makes the worker ready for it: where it is.
 ///
 /// # Errors
 ///
 /// If there can be none, in git's own words.
-pub fn move_in(order: &Order, attempt: Option<&Path>, worker: &mut Command) -> Result<(), String> {
+pub fn move_in(order: &Order, attempt: Option<&Path>, worker: &mut Command) -> Result<PathBuf, String> {
     let entered = enter(order).map_err(|error| error.in_full())?;
     go_in(&entered, attempt).map_err(|error| error.in_full())?;
     make_homeless(worker);
     worker
         .env("PWD", &entered.folder)
         .env(WORKTREE, &entered.record.path);
-    Ok(())
+    Ok(entered.record.path.clone())
 }
 
 fn go_in(entered: &Entered, attempt: Option<&Path>) -> Result<(), WorktreeError> {

@@ -5,7 +5,7 @@ use serde_json::{json, Value};
 use super::claude_support::queued::{Desk, ENDS};
 use super::claude_support::stub::{Reply, Script, Stub, Usage};
 use super::claude_support::{project, Account};
-use super::support::wait_for;
+use super::support::{apart, wait_for};
 
 /// Runs until it is stopped; the CLI refuses a plain `sleep`.
 const SLEEPER: &str = "python3 -c 'import time; time.sleep(1000)'";
@@ -191,6 +191,38 @@ fn a_tool_is_allowed_by_the_profile_or_for_one_task() {
     });
     desk.ok(&["cancel", &id]);
     desk.wait_state(&id, &["cancelled"]);
+}
+
+#[test]
+#[ignore = "needs the Claude Code CLI: .ci/run claude"]
+fn a_sandboxed_run_keeps_its_session_and_what_its_tools_were_denied_is_told() {
+    use wezterm_parallel::executor::Means;
+    let outside = tempfile::tempdir_in(apart()).expect("a folder");
+    let outside = outside.path().canonicalize().expect("its place");
+    // The folder of the CLI is outside of `/tmp`, too, and not there yet.
+    let own = outside.join("own");
+    let profile = format!(
+        "allowed_tools = [\"Bash\"]\n[workers.claude.env]\nCLAUDE_CONFIG_DIR = {own:?}\n[workers.claude.sandbox]\n"
+    );
+    let line = format!(
+        "echo in > inside; echo out > {}/theirs; echo go on",
+        outside.display()
+    );
+    let desk = Desk::with_key(Stub::start([Reply::bash(&line), Reply::text("done")]), &profile);
+    let _daemon = desk.daemon();
+    let id = desk.queue("write both", &[]);
+    let task = desk.wait_success(&id);
+    assert!(project(&desk.home).join("inside").exists());
+    let project = own.join("projects");
+    let sessions = std::fs::read_dir(project).expect("the CLI's sessions").count();
+    assert_eq!(sessions, 1);
+    if matches!(Means::of_this_system(), Means::None(_)) {
+        assert!(outside.join("theirs").exists(), "nothing was there to refuse it");
+        return;
+    }
+    assert!(!outside.join("theirs").exists());
+    let denied = &attempts(&task)[0]["sandbox"]["denied"];
+    assert_eq!(denied[0]["add"], json!(outside), "{task:#}");
 }
 
 #[test]

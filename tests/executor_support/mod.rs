@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use wezterm_parallel::executor::{
-    AttemptId, Executor, ExecutorOptions, Exit, Launch, ProcessExecutor, Report, StopPlan,
+    AttemptId, Executor, ExecutorOptions, Exit, Launch, ProcessExecutor, Report, Room, StopPlan,
 };
 use wezterm_parallel_scheduler::TaskKey;
 
@@ -231,6 +231,7 @@ pub(crate) fn command(argv: &[&str]) -> Launch {
         timeout_ms: None,
         stop: plan(libc::SIGTERM, 60_000),
         output_cap_bytes: 256 << 20,
+        room: Room::default(),
     }
 }
 

@@ -311,6 +311,16 @@ impl Drop for Daemon<'_> {
     }
 }
 
+/// A folder for folders that no sandbox opens by itself, which `/tmp` is not.
+pub fn apart() -> PathBuf {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let candidates = [Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))), home];
+    let usual = ["/tmp", "/var/tmp", "/dev/shm", "/private/tmp"];
+    let is_apart = |path: &PathBuf| !usual.iter().any(|usual| path.starts_with(usual));
+    let found = candidates.into_iter().flatten().find(is_apart);
+    found.expect("the build's folder or HOME is outside of /tmp")
+}
+
 /// Everything that a program said.
 pub fn shown(output: &Output) -> String {
     format!(

@@ -166,6 +166,7 @@ impl Engine {
             argv: prepared.argv,
             cwd: spec.cwd.as_ref().into(),
             worktree: None,
+            room: self.room_in(&spec.workspace, settings, true, None),
             secrets: self.secrets_for(&env).map_err(str::to_owned)?,
             stdin: None,
             stdin_open: false,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use super::room;
 use crate::executor::Launch;
 
 /// What a shell searches when there is no `PATH`.
@@ -90,6 +91,9 @@ pub(super) fn explain(error: &io::Error, program: &OsStr, launch: &Launch) -> St
         Some(libc::ENOEXEC) => {
             format!("{program} cannot be started: no program, and no #! line names one for it")
         }
+        Some(room::NOT_ENTERED) if launch.room.sandbox.is_some() => {
+            format!("{program} cannot be started: its sandbox cannot be entered (16 can be nested)")
+        }
         Some(libc::E2BIG) => {
             let arguments: usize = launch.argv.iter().map(String::len).sum();
             let environment: usize = launch.env.iter().map(|(k, v)| k.len() + v.len()).sum();
@@ -103,13 +107,13 @@ pub(super) fn explain(error: &io::Error, program: &OsStr, launch: &Launch) -> St
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::executor::{AttemptId, StopPlan};
+    use crate::executor::{AttemptId, Room, StopPlan};
     use std::collections::BTreeMap;
     use wezterm_parallel_scheduler::TaskKey;
 
-    fn launch(program: &str, path: Option<&str>, cwd: &Path) -> Launch {
+    pub(in crate::executor::shim) fn launch(program: &str, path: Option<&str>, cwd: &Path) -> Launch {
         let key = TaskKey(1);
         let path = path.map(|path| ("PATH".to_owned(), path.to_owned()));
         Launch {
@@ -130,6 +134,7 @@ mod tests {
                 then: None,
             },
             output_cap_bytes: 0,
+            room: Room::default(),
         }
     }
 

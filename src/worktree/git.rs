@@ -1,6 +1,7 @@
 //! Runs `git`, and nothing of the caller's surroundings can lead it to another repository.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -106,6 +107,20 @@ impl Git {
     /// Runs it to its end, whatever that is.
     pub(super) fn output<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<Output, WorktreeError> {
         finished(self.command(arguments).output())
+    }
+
+    /// Runs it, and gives it something to read. Must succeed.
+    pub(super) fn feed<S: AsRef<OsStr>>(&self, arguments: &[S], input: &[u8]) -> Result<(), WorktreeError> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = finished(command.spawn())?;
+        // If it reads no further it has failed, and says why.
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
+        let output = finished(child.wait_with_output())?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(failed(arguments, &output))
     }
 
     /// Runs it; what it printed. Must succeed.

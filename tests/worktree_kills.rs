@@ -253,7 +253,11 @@ fn one_whose_folder_was_deleted_is_made_anew_as_safely_as_the_first_time() {
     let tip = repo.commit("wezterm-parallel/1");
     std::fs::remove_dir_all(repo.worktree("1")).expect("it was there");
     std::fs::write(&flag, "").expect("a file");
-    assert!(!entrance(&repo, "1", WORK).output().expect("it starts").status.success());
+    assert!(!entrance(&repo, "1", WORK)
+        .output()
+        .expect("it starts")
+        .status
+        .success());
     assert!(!repo.worktree("1").join("sub/b").exists(), "half made again");
     works(entrance(&repo, "1", WORK));
     assert!(repo.worktree("1").join("sub/b").exists());

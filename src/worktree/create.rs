@@ -236,22 +236,29 @@ pub(super) fn forget(record: &Record, entry: &Entry) -> Result<(), WorktreeError
 /// Has git make it. A hook that fails at the end is told of, and no more: the worktree is there.
 fn add(record: &Record) -> Result<Option<String>, WorktreeError> {
     let path = record.path.to_string_lossy();
-    let mut arguments = vec!["worktree", "add"];
-    if branch_tip(&record.repository, &record.branch)?.is_some() {
-        // An earlier attempt, or one that was killed, left the branch.
-        arguments.extend([path.as_ref(), record.branch.as_str()]);
-    } else {
-        arguments.extend(["--no-track", "-b", &record.branch, path.as_ref(), &record.base]);
-    }
-    let output = Git::of(&record.repository).output(&arguments)?;
-    if output.status.success() {
-        return Ok(None);
-    }
-    let all = entries(&record.repository)?;
-    match entry_at(&all, &record.path) {
-        Some(entry) if entry.locked.is_none() && record.path.join(".git").is_file() => {
-            Ok(Some(failed(&arguments, &output).to_string()))
+    let has_branch = || Ok(branch_tip(&record.repository, &record.branch)?.is_some());
+    loop {
+        let is_branch_there = has_branch()?;
+        let mut arguments = vec!["worktree", "add"];
+        if is_branch_there {
+            // An earlier attempt, or one that was killed, left the branch.
+            arguments.extend([path.as_ref(), record.branch.as_str()]);
+        } else {
+            arguments.extend(["--no-track", "-b", &record.branch, path.as_ref(), &record.base]);
         }
-        _ => Err(failed(&arguments, &output)),
+        let output = Git::of(&record.repository).output(&arguments)?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let error = failed(&arguments, &output);
+        let all = entries(&record.repository)?;
+        match entry_at(&all, &record.path) {
+            Some(entry) if entry.locked.is_none() && record.path.join(".git").is_file() => {
+                return Ok(Some(error.to_string()));
+            }
+            // It came as far as the branch: the rest may work by itself.
+            None if !is_branch_there && has_branch()? => {}
+            _ => return Err(error),
+        }
     }
 }

@@ -159,6 +159,15 @@ fn deadly_checkout<'h>(home: &'h Home) -> Repo<'h> {
     repo
 }
 
+/// What was moved out of the way.
+fn asides(repo: &Repo<'_>) -> Vec<PathBuf> {
+    let all = std::fs::read_dir(repo.worktree(".aside"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    all.map(|entry| entry.path()).collect()
+}
+
 #[test]
 fn a_checkout_that_is_cut_off_is_made_anew() {
     let home = Home::new();
@@ -175,25 +184,41 @@ fn a_checkout_that_is_cut_off_is_made_anew() {
         .contains("locked initializing"));
     let listed = repo.ok(["worktree", "list"]);
     assert!(listed.contains("half-created"), "{listed}");
-    // Somebody found it, and wrote into it.
-    std::fs::write(there.join("notes"), "mine").expect("a file");
+    // A file that git had begun.
+    std::fs::write(there.join("a"), "on").expect("a file");
     works(entrance(&repo, "1", WORK));
     assert!(there.join("sub/b").exists());
-    let aside = std::fs::read_dir(repo.worktree(".aside"))
-        .expect("a folder")
-        .flatten();
-    let aside: Vec<PathBuf> = aside.map(|entry| entry.path()).collect();
-    assert_eq!(aside.len(), 1);
-    assert_eq!(
-        std::fs::read_to_string(aside[0].join("notes")).expect("it is kept"),
-        "mine"
-    );
-    let listed = shown(&repo.run(["worktree", "list"]));
-    assert!(
-        listed.contains("a worktree that was never completed lies in "),
-        "{listed}"
-    );
+    assert_eq!(std::fs::read_to_string(there.join("a")).expect("a file"), "one\n");
+    assert!(asides(&repo).is_empty(), "all of it was git's");
     assert_eq!(repo.git(["fsck", "--connectivity-only", "--no-dangling"]), "");
+}
+
+#[test]
+fn what_somebody_has_put_into_half_a_checkout_is_kept() {
+    let home = Home::new();
+    for (file, text) in [("notes", "mine"), ("a", "mine"), ("x.log", "ignored")] {
+        let repo = deadly_checkout(&home);
+        assert!(!entrance(&repo, file, WORK)
+            .output()
+            .expect("it starts")
+            .status
+            .success());
+        std::fs::write(repo.worktree(file).join(file), text).expect("a file");
+        works(entrance(&repo, file, WORK));
+        let aside = asides(&repo).pop().expect("it is kept");
+        assert_eq!(
+            std::fs::read_to_string(aside.join(file)).expect("it is kept"),
+            text
+        );
+        let listed = shown(&repo.run(["worktree", "list"]));
+        assert!(
+            listed.contains("a worktree that was never completed lies in "),
+            "{listed}"
+        );
+        std::fs::remove_dir_all(aside).expect("it was there");
+        std::fs::remove_dir_all(&repo.path).expect("it was there");
+        std::fs::remove_dir_all(repo.place().expect("a place")).expect("it was there");
+    }
 }
 
 #[test]
@@ -221,6 +246,27 @@ fn a_checkout_that_is_cut_off_is_cleaned() {
         1
     );
     assert_eq!(lost(&before, &repo), [""; 0]);
+}
+
+#[test]
+fn one_whose_folder_was_deleted_is_made_anew_as_safely_as_the_first_time() {
+    let home = Home::new();
+    let repo = deadly_checkout(&home);
+    let flag = home.path().join("deadly");
+    std::fs::remove_file(&flag).expect("it was there");
+    works(entrance(&repo, "1", WORK));
+    let tip = repo.commit("wezterm-parallel/1");
+    std::fs::remove_dir_all(repo.worktree("1")).expect("it was there");
+    std::fs::write(&flag, "").expect("a file");
+    assert!(!entrance(&repo, "1", WORK)
+        .output()
+        .expect("it starts")
+        .status
+        .success());
+    assert!(!repo.worktree("1").join("sub/b").exists(), "half made again");
+    works(entrance(&repo, "1", WORK));
+    assert!(repo.worktree("1").join("sub/b").exists());
+    assert_eq!(repo.commit("wezterm-parallel/1~"), tip);
 }
 
 /// A worktree whose commit is merged.
@@ -336,6 +382,13 @@ fn files_that_a_killed_removal_has_deleted_are_no_work() {
         "edited"
     );
     assert_eq!(repo.git_in(&there, ["status", "--porcelain"]), " M f2");
+    // Nothing but the folder is left.
+    let there = merged(&repo, 4);
+    half_removed(&repo, &there);
+    std::fs::remove_dir_all(&there).expect("it was there");
+    std::fs::create_dir(&there).expect("a folder");
+    let output = shown(&clean(&repo, 4).output().expect("it starts"));
+    assert!(output.contains("removed the worktree of task 4\n"), "{output}");
     // And a start makes a new one of what is only half there.
     let there = merged(&repo, 3);
     half_removed(&repo, &there);

@@ -6,13 +6,15 @@
 
 use std::path::Path;
 
+use super::aside::set_aside;
 use super::create::{is_half_made, settle};
 use super::error::WorktreeError;
 use super::git::Git;
 use super::holds::{holds, unmerged, Hold};
 use super::place::{is_taken, Spot};
 use super::record::{read_pointer, Record, Stage};
-use super::repository::{admin_dir, branch_tip, entries, entry_at, Entry};
+use super::repository::{branch_tip, entries, entry_at, Entry};
+use super::restore::restore;
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +78,7 @@ pub(super) fn finish_removal(record: &Record, spot: &Spot) -> Result<Option<Reco
 pub(super) fn undo_removal(record: &Record, spot: &Spot) -> Result<(), WorktreeError> {
     if record.stage == Stage::Removing {
         if is_taken(&record.path) {
-            restore(record)?;
+            restore(record, spot)?;
         }
         keep(record, spot)?;
     }
@@ -87,12 +89,12 @@ fn clean_locked(record: &Record, spot: &Spot, with_rewritten: bool) -> Result<Cl
     let mut all = entries(&record.repository)?;
     let entry = entry_at(&all, &record.path);
     match (record.stage, entry) {
-        (Stage::Removing, Some(_)) if is_taken(&record.path) => restore(record)?,
+        (Stage::Removing, Some(_)) if is_taken(&record.path) => restore(record, spot)?,
         (Stage::Creating, Some(entry)) if is_half_made(record, entry) => {
             settle(record, spot)?;
             all = entries(&record.repository)?;
         }
-        (Stage::Creating, None) => drop(spot.set_aside()?),
+        (Stage::Creating, None) => set_aside(record, spot)?,
         _ => {}
     }
     let entry = entry_at(&all, &record.path);
@@ -157,6 +159,8 @@ fn remove_folder(record: &Record, spot: &Spot, entry: &Entry) -> Result<Option<H
         ..record.clone()
     };
     spot.save(&removing)?;
+    // git takes an empty folder, which is all that a kill may have left, for a damaged worktree.
+    let _ = std::fs::remove_dir(&record.path);
     let git = Git::of(&record.repository).alone();
     let path = entry.path.as_os_str();
     match git.run(&["worktree".as_ref(), "remove".as_ref(), path]) {
@@ -168,19 +172,4 @@ fn remove_folder(record: &Record, spot: &Spot, entry: &Entry) -> Result<Option<H
         }
         Err(error) => Err(error),
     }
-}
-
-/// Puts back what a killed removal has deleted. It overwrites nothing: whoever wrote there since shows as uncommitted.
-fn restore(record: &Record) -> Result<(), WorktreeError> {
-    let link = record.path.join(".git");
-    if link.symlink_metadata().is_err() {
-        let Some(admin) = admin_dir(&record.repository, &record.path) else {
-            return Ok(());
-        };
-        let text = format!("gitdir: {}\n", admin.display());
-        std::fs::write(&link, text).map_err(|error| WorktreeError::file(&link, error))?;
-    }
-    // It fails at files that are there and differ; the status tells of them.
-    let git = Git::within(&record.path).alone();
-    git.output(&["checkout-index", "--all", "--quiet"]).map(drop)
 }

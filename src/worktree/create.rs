@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::aside::set_aside;
 use super::clean::finish_removal;
 use super::error::WorktreeError;
 use super::git::{failed, Git};
@@ -111,6 +112,11 @@ fn make(order: &Order, repository: &Repository, spot: &Spot) -> Result<Option<St
     };
     let mut note = None;
     if settle(&record, spot)?.is_none() {
+        if record.stage != Stage::Creating {
+            // Its folder was deleted: until it is whole again, no worker is to go in.
+            record.stage = Stage::Creating;
+            spot.save(&record)?;
+        }
         note = add(&record)?;
     }
     if record.stage != Stage::Ready {
@@ -145,7 +151,7 @@ pub(super) fn settle(record: &Record, spot: &Spot) -> Result<Option<Entry>, Work
         (None, false) => Ok(None),
         (Some(entry), true) if !is_half_made(record, entry) => Ok(Some(entry.clone())),
         (Some(entry), true) => {
-            spot.set_aside()?;
+            set_aside(record, spot)?;
             forget(record, entry)?;
             Ok(None)
         }
@@ -155,7 +161,7 @@ pub(super) fn settle(record: &Record, spot: &Spot) -> Result<Option<Entry>, Work
             Ok(None)
         }
         (None, true) if record.stage == Stage::Creating => {
-            spot.set_aside()?;
+            set_aside(record, spot)?;
             Ok(None)
         }
         (None, true) => Err(damaged(record, "git does not know it any more")),
@@ -217,6 +223,8 @@ pub(super) fn because(reason: &str) -> String {
 
 /// Has git forget a worktree whose folder is gone.
 pub(super) fn forget(record: &Record, entry: &Entry) -> Result<(), WorktreeError> {
+    // git takes an empty folder for a damaged worktree, and none for one that is to be forgotten.
+    let _ = std::fs::remove_dir(&record.path);
     let git = Git::of(&record.repository).alone();
     let path = record.path.as_os_str();
     if entry.locked.is_some() {
@@ -228,22 +236,29 @@ pub(super) fn forget(record: &Record, entry: &Entry) -> Result<(), WorktreeError
 /// Has git make it. A hook that fails at the end is told of, and no more: the worktree is there.
 fn add(record: &Record) -> Result<Option<String>, WorktreeError> {
     let path = record.path.to_string_lossy();
-    let mut arguments = vec!["worktree", "add"];
-    if branch_tip(&record.repository, &record.branch)?.is_some() {
-        // An earlier attempt, or one that was killed, left the branch.
-        arguments.extend([path.as_ref(), record.branch.as_str()]);
-    } else {
-        arguments.extend(["--no-track", "-b", &record.branch, path.as_ref(), &record.base]);
-    }
-    let output = Git::of(&record.repository).output(&arguments)?;
-    if output.status.success() {
-        return Ok(None);
-    }
-    let all = entries(&record.repository)?;
-    match entry_at(&all, &record.path) {
-        Some(entry) if entry.locked.is_none() && record.path.join(".git").is_file() => {
-            Ok(Some(failed(&arguments, &output).to_string()))
+    let has_branch = || Ok(branch_tip(&record.repository, &record.branch)?.is_some());
+    loop {
+        let is_branch_there = has_branch()?;
+        let mut arguments = vec!["worktree", "add"];
+        if is_branch_there {
+            // An earlier attempt, or one that was killed, left the branch.
+            arguments.extend([path.as_ref(), record.branch.as_str()]);
+        } else {
+            arguments.extend(["--no-track", "-b", &record.branch, path.as_ref(), &record.base]);
         }
-        _ => Err(failed(&arguments, &output)),
+        let output = Git::of(&record.repository).output(&arguments)?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let error = failed(&arguments, &output);
+        let all = entries(&record.repository)?;
+        match entry_at(&all, &record.path) {
+            Some(entry) if entry.locked.is_none() && record.path.join(".git").is_file() => {
+                return Ok(Some(error.to_string()));
+            }
+            // It came as far as the branch: the rest may work by itself.
+            None if !is_branch_there && has_branch()? => {}
+            _ => return Err(error),
+        }
     }
 }

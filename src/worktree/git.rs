@@ -1,8 +1,10 @@
 //! Runs `git`, and nothing of the caller's surroundings can lead it to another repository.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use super::error::WorktreeError;
 
@@ -30,6 +32,11 @@ const LOCAL: [&str; 17] = [
 
 /// The oldest version that tells of worktrees what must be known here: which are locked, and so which are half made.
 pub(super) const OLDEST: (u32, u32) = (2, 31);
+
+/// Long enough for another git to write a file, on a machine that has much else to do.
+const TRIES: u32 = 200;
+/// Between two of them.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// Takes the variables that lead git to another repository out of what a command gets.
 pub(super) fn make_homeless(command: &mut Command) {
@@ -103,9 +110,32 @@ impl Git {
         command
     }
 
-    /// Runs it to its end, whatever that is.
+    /// Runs it to its end, whatever that is. git cannot list worktrees in the moment in which another git makes one:
+    /// then it is asked again.
     pub(super) fn output<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<Output, WorktreeError> {
-        finished(self.command(arguments).output())
+        let mut tries = 0;
+        loop {
+            let output = finished(self.command(arguments).output())?;
+            tries += 1;
+            if output.status.success() || tries == TRIES || !is_passing(&output) {
+                return Ok(output);
+            }
+            std::thread::sleep(BETWEEN_TRIES);
+        }
+    }
+
+    /// Runs it, and gives it something to read. Must succeed.
+    pub(super) fn feed<S: AsRef<OsStr>>(&self, arguments: &[S], input: &[u8]) -> Result<(), WorktreeError> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = finished(command.spawn())?;
+        // If it reads no further it has failed, and says why.
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
+        let output = finished(child.wait_with_output())?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(failed(arguments, &output))
     }
 
     /// Runs it; what it printed. Must succeed.
@@ -131,6 +161,12 @@ impl Git {
             _ => Err(failed(arguments, &output)),
         }
     }
+}
+
+/// Whether it met a worktree whose first files another git has created and not written yet.
+fn is_passing(output: &Output) -> bool {
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.contains("failed to read") && said.contains("/commondir")
 }
 
 /// What starting git has come to.

@@ -6,6 +6,7 @@
 //! Nothing here talks to the daemon: the worker's own process makes its worktree, and the command line, or a thread of the
 //! daemon that nobody waits for, takes it away.
 
+mod aside;
 mod clean;
 mod create;
 mod diff;
@@ -19,6 +20,7 @@ mod merge;
 mod place;
 mod record;
 mod repository;
+mod restore;
 mod slug;
 
 pub use clean::{clean, clean_after_success, Cleaned};

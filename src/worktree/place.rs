@@ -185,8 +185,8 @@ impl Spot {
             .map_err(|error| WorktreeError::file(&self.file("lock"), error))
     }
 
-    /// Moves what is there out of the way; what nobody could miss is deleted. Returns where it is now.
-    pub(super) fn set_aside(&self) -> Result<Option<PathBuf>, WorktreeError> {
+    /// Moves what is there out of the way: where it is now, if there was anything but git's own link.
+    pub(super) fn move_aside(&self) -> Result<Option<PathBuf>, WorktreeError> {
         let path = self.path();
         let failed = |error| WorktreeError::file(&path, error);
         if !is_taken(&path) {

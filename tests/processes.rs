@@ -271,6 +271,28 @@ fn what_was_spawned_survives_its_daemon_and_is_not_started_twice() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn every_spawn_that_was_acknowledged_runs_once_however_soon_its_daemon_is_killed() {
+    use support::process::{is_alive, pid_in};
+    let home = home();
+    let mut daemon = home.daemon();
+    workspace(&home);
+    let mut files = Vec::new();
+    for n in 0..10 {
+        let command = format!("echo $$ >> pids-{n}; exec sleep 600");
+        let id = spawn(&home, &["--restart", "never", &command]);
+        daemon.kill();
+        daemon = home.daemon();
+        files.push((id, home.path().join(format!("api/pids-{n}"))));
+    }
+    for (id, file) in files {
+        wait_state(&home, &id, "running");
+        let written = wait_for("its process", || pid_in(&file).map(|pid| (pid, is_alive(pid))));
+        assert!(written.1, "{id}: {written:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn a_run_whose_shim_was_killed_leaves_nothing_beside_the_next_one() {
     use support::process::{is_alive, kill, pid_in, shim_of};
     let home = home();

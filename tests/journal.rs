@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use wezterm_parallel::executor::{Exit, StopCause};
 use wezterm_parallel::journal::{
-    AttemptImage, EnvHash, Journal, Lsn, Options, ProcessImage, ProcessSpec, ProcessStanding, ProcessState,
-    Record, Reported, Spec, TaskImage,
+    AttemptImage, EnvHash, Extra, Journal, Lsn, Options, ProcessImage, ProcessSpec, ProcessStanding,
+    ProcessState, Record, Reported, Spec, TaskImage,
 };
 use wezterm_parallel::protocol::{ReadyCheck, RestartPolicy};
 use wezterm_parallel_scheduler::{
@@ -51,8 +51,9 @@ fn spec(key: u64) -> Spec {
         env: EnvHash(u64::MAX),
         label: Some(Arc::from("nightly")),
         timeout_ms: std::num::NonZeroU64::new(60_000),
-        stdin: Some("in".into()),
+        extra: Extra::of(Some("in".into()), None),
         claude: None,
+        parent: None,
         content: u64::MAX - key,
     }
 }

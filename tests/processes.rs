@@ -456,6 +456,34 @@ fn a_worker_reports_and_the_mark_is_seen_and_goes() {
     ");
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_speaks_for_itself_only() {
+    let home = home();
+    let _daemon = home.daemon();
+    workspace(&home);
+    let other = home.queue("exec sleep 600");
+    home.wait_state(&other, &["running"]);
+    let program = support::PROGRAM;
+    let script = format!(
+        "{program} report waiting --note here; {program} cancel {other}; {program} process stop @1; \
+         {program} report waiting --task {other}; echo said all; exec sleep 600"
+    );
+    let id = spawn(&home, &[&script]);
+    let said = wait_for("what it was told", || {
+        Some(output(&home, &id, 1)).filter(|text| text.contains("said all"))
+    });
+    assert_eq!(
+        said.matches("is not for a worker to ask for").count(),
+        3,
+        "{said}"
+    );
+    let report = process(&home, &id).and_then(|view| view.report);
+    assert_eq!(report.and_then(|report| report.note).as_deref(), Some("here"));
+    assert_eq!(home.task(&other).report, None);
+    assert_eq!(home.task(&other).state, "running");
+}
+
 /// The hooks of docs/claude-hooks.json, by event.
 fn hooks() -> Vec<(String, String)> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/claude-hooks.json");

@@ -66,6 +66,8 @@ mod wezterm_config;
 mod workspace;
 mod workspace_text;
 mod workspace_values;
+mod worktree;
+mod worktree_text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -160,6 +162,7 @@ enum Command {
     Template(template::TemplateArgs),
     Process(process::ProcessArgs),
     Report(report::ReportArgs),
+    Worktree(worktree::WorktreeArgs),
     Panes(panes::PanesArgs),
     Daemon(daemon::DaemonArgs),
     Shutdown(shutdown::ShutdownArgs),
@@ -226,6 +229,7 @@ impl Command {
             Self::Template(args) => args.run(context),
             Self::Process(args) => args.run(context),
             Self::Report(args) => args.run(context),
+            Self::Worktree(args) => args.run(context),
             Self::Panes(args) => args.run(context),
             Self::Daemon(args) => args.run(context),
             Self::Shutdown(args) => args.run(context),
@@ -351,6 +355,10 @@ mod tests {
             "report asleep",
             "log @x",
             "panes assign 1 new",
+            "queue --no-worktree --worktree-base main x",
+            "worktree",
+            "worktree merge",
+            "worktree diff",
             "no-such-command",
         ] {
             let error = parse(line).expect_err(line);

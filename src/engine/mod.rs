@@ -11,6 +11,7 @@ mod accounts;
 mod admission;
 mod admission_rules;
 mod admission_view;
+mod agents;
 mod batch;
 mod budget;
 mod changes;
@@ -29,6 +30,7 @@ mod place;
 mod processes;
 mod published;
 mod questions;
+mod quotas;
 mod recover;
 mod reload;
 mod reports;
@@ -42,6 +44,7 @@ mod views;
 mod watchers;
 mod workspace_requests;
 mod workspaces;
+mod worktrees;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,6 +55,7 @@ use wezterm_parallel_scheduler::{Input, Scheduler, TaskKey, Tick};
 use self::accept::Checked;
 use self::accounts::Accounts;
 use self::admission::Gauging;
+use self::agents::Shims;
 use self::batch::{Batch, Removed};
 use self::clock::Clock;
 use self::environments::Variables;
@@ -74,6 +78,7 @@ use crate::protocol::DaemonInfo;
 use crate::templates::Templates;
 use crate::worker::{Profiles, Session};
 
+pub use self::agents::{Ancestor, Lineage};
 pub use self::parts::{Command, Inputs, Parts, Reloaded};
 pub use self::recover::recover;
 
@@ -117,6 +122,8 @@ pub struct Engine {
     sessions: std::collections::HashMap<AttemptId, Session>,
     /// When budgets of a day begin anew.
     next_day: Option<Tick>,
+    /// By them it is known which clients are workers.
+    shims: Shims,
     watchers: Watchers,
     status_file: StatusFile,
     upkeep: Upkeep,
@@ -166,79 +173,6 @@ enum Happened {
 }
 
 impl Engine {
-    /// Puts the parts together. Nothing runs before [`Engine::run`].
-    #[must_use]
-    pub fn new(parts: Parts, inputs: Inputs) -> Self {
-        let Parts {
-            mut config,
-            journal,
-            recovered,
-            executor,
-            listener,
-            gauge,
-            prober,
-            tasks_folder,
-            status_file,
-            peaks_file,
-            templates,
-            environment,
-            metrics,
-            info,
-            warnings,
-        } = parts;
-        let recover::Recovered {
-            scheduler,
-            store,
-            newest,
-            accounts,
-            ..
-        } = recovered;
-        let tables = Tables::of(&config);
-        tables.with(&store.workspaces).into_config(&mut config);
-        let mut engine = Self {
-            tables,
-            profiles: Profiles::new(&config.workers),
-            tally: Tally::new(metrics, &config),
-            clock: Clock::start(newest),
-            upkeep: Upkeep::new(&config, tasks_folder.clone()),
-            status_file: StatusFile::new(status_file),
-            watchers: Watchers::default(),
-            listener,
-            gauge,
-            prober,
-            gauging: Gauging::default(),
-            peaks_file,
-            accounts,
-            questions: Questions::new(),
-            sessions: std::collections::HashMap::new(),
-            next_day: None,
-            own_reports: Vec::new(),
-            unwritten: Vec::new(),
-            unwritten_removals: Vec::new(),
-            unwritten_folders: Vec::new(),
-            stop_plans: std::collections::HashMap::new(),
-            journal_failing: None,
-            ending: None,
-            config,
-            scheduler,
-            store,
-            journal,
-            executor,
-            tasks_folder,
-            templates,
-            environment,
-            lasting_warnings: info.warnings.clone(),
-            info,
-            commands: inputs.commands,
-            reports: inputs.reports,
-            heard: inputs.heard,
-            gauged: inputs.gauged,
-            probed: inputs.probed,
-        };
-        engine.warn(warnings);
-        engine
-    }
-
     /// Runs until it is told to end. Workers go on after it.
     pub async fn run(mut self) {
         self.adopt();
@@ -394,3 +328,5 @@ mod metrics_tests;
 mod tests;
 #[cfg(test)]
 mod workspace_tests;
+#[cfg(test)]
+mod worktree_tests;

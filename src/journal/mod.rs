@@ -63,7 +63,8 @@ pub use log::{Journal, Lsn, Options, Stats};
 pub use open::Opened;
 pub use process::{AfterStop, ProcessImage, ProcessSpec, ProcessStanding, ProcessState, Reported};
 pub use record::{
-    AccountImage, AttemptImage, ClaudeFacts, EnvHash, Record, Spec, Spent, TaskImage, WorkspaceImage,
+    AccountImage, AttemptImage, ClaudeFacts, EnvHash, Extra, Record, Spec, Spent, TaskImage, WorkspaceImage,
+    WorktreeSpec,
 };
 pub use repair::{check, repair, RepairReport};
 

@@ -159,11 +159,15 @@ impl Engine {
             session: None,
             budget_usd: None,
         });
+        self.inherit(&mut env, prepared.unset);
+        let secrets = self.secrets_for(&env)?;
         Ok(Launch {
             id,
             folder: self.folder_of_run(number, id.attempt),
             argv: prepared.argv,
             cwd: spec.cwd.as_ref().into(),
+            worktree: None,
+            secrets,
             stdin: None,
             stdin_open: false,
             separate_stderr: false,

@@ -10,6 +10,7 @@ use wezterm_parallel_scheduler::{Backoff, Dependency, Lane, Needs, Scheduler, Su
 use super::admission_rules::milli;
 use super::agents::Agent;
 use super::budget::own_limit;
+use super::captured::{captured, check_secrets};
 use super::costs::micros;
 use super::environments::Variables;
 use super::errors;
@@ -19,7 +20,6 @@ use super::store::{IdUse, Store};
 use crate::config::Config;
 use crate::journal::{EnvHash, Extra, Record, Spec, WorktreeSpec};
 use crate::protocol::{self, ErrorAnswer, TaskQueue};
-use crate::secrets;
 use crate::worker::{Job, JobError, Profiles};
 
 /// Retries wait this long at first, doubled each time, unless the profile says otherwise.
@@ -362,28 +362,6 @@ impl Acceptor<'_> {
             },
         }
     }
-}
-
-/// What is kept of an environment.
-pub(super) fn captured(config: &Config, variables: &Variables) -> Variables {
-    let kept = variables
-        .iter()
-        .filter(|(name, _)| config.environment.captures(name));
-    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// References that could never be resolved are refused while somebody is there to mend them.
-pub(super) fn check_secrets(config: &Config, variables: &Variables) -> Result<(), ErrorAnswer> {
-    for (variable, value) in variables {
-        let Some(name) = secrets::reference(value) else {
-            continue;
-        };
-        if config.secrets.command.is_empty() {
-            return Err(errors::no_secrets(variable, value));
-        }
-        secrets::check_name(name).map_err(|why| errors::bad_secret(variable, value, why))?;
-    }
-    Ok(())
 }
 
 /// The keys of the tasks that a list of `ID[:condition]` names.

@@ -271,6 +271,28 @@ fn what_was_spawned_survives_its_daemon_and_is_not_started_twice() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn every_spawn_that_was_acknowledged_runs_once_however_soon_its_daemon_is_killed() {
+    use support::process::{is_alive, pid_in};
+    let home = home();
+    let mut daemon = home.daemon();
+    workspace(&home);
+    let mut files = Vec::new();
+    for n in 0..10 {
+        let command = format!("echo $$ >> pids-{n}; exec sleep 600");
+        let id = spawn(&home, &["--restart", "never", &command]);
+        daemon.kill();
+        daemon = home.daemon();
+        files.push((id, home.path().join(format!("api/pids-{n}"))));
+    }
+    for (id, file) in files {
+        wait_state(&home, &id, "running");
+        let written = wait_for("its process", || pid_in(&file).map(|pid| (pid, is_alive(pid))));
+        assert!(written.1, "{id}: {written:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn a_run_whose_shim_was_killed_leaves_nothing_beside_the_next_one() {
     use support::process::{is_alive, kill, pid_in, shim_of};
     let home = home();
@@ -432,6 +454,34 @@ fn a_worker_reports_and_the_mark_is_seen_and_goes() {
     error: this is not inside of a task
     hint: `--task ID` names one; a worker finds its own in WEZTERM_PARALLEL_TASK
     ");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_speaks_for_itself_only() {
+    let home = home();
+    let _daemon = home.daemon();
+    workspace(&home);
+    let other = home.queue("exec sleep 600");
+    home.wait_state(&other, &["running"]);
+    let program = support::PROGRAM;
+    let script = format!(
+        "{program} report waiting --note here; {program} cancel {other}; {program} process stop @1; \
+         {program} report waiting --task {other}; echo said all; exec sleep 600"
+    );
+    let id = spawn(&home, &[&script]);
+    let said = wait_for("what it was told", || {
+        Some(output(&home, &id, 1)).filter(|text| text.contains("said all"))
+    });
+    assert_eq!(
+        said.matches("is not for a worker to ask for").count(),
+        3,
+        "{said}"
+    );
+    let report = process(&home, &id).and_then(|view| view.report);
+    assert_eq!(report.and_then(|report| report.note).as_deref(), Some("here"));
+    assert_eq!(home.task(&other).report, None);
+    assert_eq!(home.task(&other).state, "running");
 }
 
 /// The hooks of docs/claude-hooks.json, by event.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::question_text::{self, Choice};
-use super::{screen, task_text, text, value};
+use super::{process_text, screen, text, value};
 use crate::protocol::{AnswerQuestion, Message, QuestionView, TaskView};
 
 /// Answer the question of a waiting task
@@ -102,7 +102,7 @@ fn asked<'a>(task: &'a TaskView, request: Option<&str>) -> Result<&'a QuestionVi
     let Some(first) = task.questions.first() else {
         return Err(Failure::refused(format!(
             "task {id} asks nothing: it {}",
-            task_text::stands(&task.state)
+            process_text::stands(&task.state)
         ))
         .hint("`wezterm-parallel status --state waiting` lists the tasks that ask"));
     };

@@ -15,6 +15,15 @@ pub(crate) fn noun(id: &str) -> &'static str {
     }
 }
 
+/// A state as the rest of a sentence: `has succeeded`.
+pub(crate) fn stands(state: &str) -> String {
+    match state {
+        "succeeded" | "failed" => format!("has {state}"),
+        "cancelled" | "skipped" => format!("was {state}"),
+        _ => format!("is {state}"),
+    }
+}
+
 /// What the worker of a task reports, in one line.
 pub(crate) fn reported(task: &TaskView) -> Option<String> {
     task.report.as_ref().map(report_words)

@@ -318,21 +318,12 @@ pub(crate) fn outcome_words(attempt: &AttemptView) -> String {
     }
 }
 
-/// A state as the rest of a sentence: `has succeeded`.
-pub(crate) fn stands(state: &str) -> String {
-    match state {
-        "succeeded" | "failed" => format!("has {state}"),
-        "cancelled" | "skipped" => format!("was {state}"),
-        _ => format!("is {state}"),
-    }
-}
-
 /// Why a task waits, a line for each gate.
 pub(crate) fn explanation(view: &ExplanationView, now_ms: u64) -> String {
     let mut shown = String::new();
     let style = text::state_style(&view.state);
     let id = text::visible(&view.id);
-    let stands = stands(&view.state);
+    let stands = process_text::stands(&view.state);
     let _ = write!(shown, "Task {BOLD}{id}{BOLD:#} {style}{stands}{style:#}");
     // An end that says itself why needs no reason.
     let says_more = |reason: &&String| view.state != "succeeded" && **reason != view.state;

@@ -215,7 +215,7 @@ fn an_explanation_is_sentences() {
 
 #[test]
 fn a_state_is_part_of_a_sentence() {
-    let words = ["succeeded", "cancelled", "lost", "running"].map(stands);
+    let words = ["succeeded", "cancelled", "lost", "running"].map(process_text::stands);
     assert_eq!(words, ["has succeeded", "was cancelled", "is lost", "is running"]);
 }
 

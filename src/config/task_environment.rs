@@ -1,7 +1,5 @@
 //! What of an environment gets to tasks, and by which way.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 /// What tasks get of their callers' environments.
@@ -57,13 +55,6 @@ impl Default for EnvironmentConfig {
 }
 
 impl EnvironmentConfig {
-    /// What is kept of an environment.
-    #[must_use]
-    pub fn captured(&self, variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let kept = variables.iter().filter(|(name, _)| self.captures(name));
-        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
-    }
-
     /// Whether a variable of the caller's is kept with the task.
     #[must_use]
     pub fn captures(&self, name: &str) -> bool {

@@ -28,7 +28,7 @@ use self::lock::{Lock, LockError};
 use self::server::{Reload, Settings};
 use crate::config::{ensure_private_dir, Config, ConfigError, Loaded, Paths};
 use crate::engine::{self, Command, Engine, Inputs, Parts};
-use crate::executor::{AttemptId, ExecutorOptions, ProcessExecutor};
+use crate::executor::{AttemptId, ExecutorOptions, ProcessExecutor, Report};
 use crate::gauge::{Gauge, Gauged};
 use crate::host::Sampler;
 use crate::journal::{self, JournalError};
@@ -232,8 +232,8 @@ fn serve(
     let (probed_tx, probed_rx) = mpsc::channel(crate::prober::PROBED_MAX);
     let settings = Settings::from_config(&loaded.config);
     let exporter = Arc::new(Exporter::new());
-    let endpoint =
-        Endpoint::start(Arc::clone(&exporter)).map_err(DaemonError::io("the thread of the metrics"))?;
+    let endpoint = Endpoint::start(Arc::clone(&exporter));
+    let endpoint = endpoint.map_err(DaemonError::io("the thread of the metrics"))?;
     let clients = Arc::new(Clients::new(Arc::clone(&exporter)));
     let parts = parts(
         options,
@@ -281,16 +281,15 @@ fn run_engine(engine: Engine) -> Result<(), DaemonError> {
     Ok(())
 }
 
-/// What the engine is made of. The executor comes first: it waits until an older daemon's launcher
-/// is gone, and only then do the attempt folders say the truth.
 /// Where the parts put what they have to say to the engine.
 type Senders = (
-    mpsc::Sender<crate::executor::Report>,
+    mpsc::Sender<Report>,
     mpsc::Sender<Heard>,
     mpsc::Sender<Gauged>,
     mpsc::Sender<AttemptId>,
 );
 
+/// The executor comes first: only when an older daemon's launcher is gone do attempt folders say the truth.
 fn parts(
     options: &DaemonOptions,
     loaded: Loaded,

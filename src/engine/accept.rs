@@ -10,8 +10,9 @@ use wezterm_parallel_scheduler::{Backoff, Dependency, Lane, Needs, Scheduler, Su
 use super::admission_rules::milli;
 use super::agents::Agent;
 use super::budget::own_limit;
+use super::captured::{captured, check_secrets};
 use super::costs::micros;
-use super::environments::{check_secrets, Variables};
+use super::environments::Variables;
 use super::errors;
 use super::hash::StableHash;
 use super::sessions::{resolved, Origin};
@@ -234,8 +235,8 @@ impl Acceptor<'_> {
     fn variables(&self, task: &TaskQueue) -> Result<Environment, ErrorAnswer> {
         let base = match (&task.env_ref, &task.env) {
             (Some(reference), _) => self.stored(reference)?,
-            (None, Some(env)) => Environment::New(self.config.environment.captured(env)),
-            (None, None) => Environment::New(self.config.environment.captured(self.own_environment)),
+            (None, Some(env)) => Environment::New(captured(self.config, env)),
+            (None, None) => Environment::New(captured(self.config, self.own_environment)),
         };
         if task.env_add.is_empty() {
             return Ok(base);

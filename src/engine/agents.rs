@@ -1,6 +1,6 @@
 //! What a worker may ask for: it speaks for its own task, unless the config or its workspace lets it do more.
 //!
-//! Whoever descends from a shim speaks for the task of that shim. The rules are here, and nowhere else: a message that
+//! Whoever descends from a shim speaks for the task or process of that shim. The rules are here, and nowhere else: a message that
 //! is not named below is refused.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use wezterm_parallel_scheduler::TaskKey;
 
 use super::errors;
-use super::processes::{id_of, number_of};
+use super::processes::number_of;
 use super::Engine;
 use crate::executor::{shim_process, AttemptId};
 use crate::protocol::{AgentRight, ErrorAnswer, Ids, Message};
@@ -55,7 +55,7 @@ pub(super) struct Agent {
 }
 
 impl Engine {
-    /// The task for which the process speaks; `None` for the user.
+    /// The task, or process beside the queue, for which the caller speaks; `None` for the user.
     pub(super) fn agent(&mut self, lineage: &Lineage) -> Option<Agent> {
         let active: Vec<AttemptId> = self
             .scheduler
@@ -64,18 +64,19 @@ impl Engine {
                 key: task.submission.key,
                 attempt: task.attempts,
             })
-            .chain(
-                self.store
-                    .processes
-                    .up()
-                    .filter_map(|(number, _)| self.run_of(number)),
-            )
             .collect();
+        let beside = self.store.processes.up();
+        let beside = beside.filter_map(|(number, _)| self.run_of(number));
+        let active: Vec<AttemptId> = active.into_iter().chain(beside).collect();
         self.shims.0.retain(|id, _| active.contains(id));
         for id in active {
             if !self.shims.0.contains_key(&id) {
                 // Before its shim has said who it is, it has started nothing.
-                if let Some((pid, started)) = shim_process(&self.folder_of_either(id)) {
+                let folder = match number_of(id.key) {
+                    Some(_) => self.folder_of_any(id),
+                    None => self.folder_of(id),
+                };
+                if let Some((pid, started)) = shim_process(&folder) {
                     self.shims.0.insert(id, Ancestor { pid, started });
                 }
             }
@@ -88,23 +89,16 @@ impl Engine {
         self.agent_of(key)
     }
 
-    fn folder_of_either(&self, id: AttemptId) -> std::path::PathBuf {
-        match number_of(id.key) {
-            Some(_) => self.folder_of_any(id),
-            None => self.folder_of(id),
-        }
-    }
-
     fn agent_of(&self, key: TaskKey) -> Option<Agent> {
-        let (id, workspace) = match number_of(key) {
-            Some(number) => (id_of(number), &self.store.processes.get(number)?.spec.workspace),
-            None => (self.store.id(key), &self.scheduler.lane(key)?.workspace),
+        let workspace = match number_of(key) {
+            Some(number) => &self.store.processes.get(number)?.spec.workspace,
+            None => &self.scheduler.lane(key)?.workspace,
         };
         let settings = self.store.workspaces.get(workspace);
         let own_rights = settings.and_then(|image| image.settings.allow_agents.clone());
         Some(Agent {
             key,
-            id,
+            id: self.store.id(key),
             workspace: Arc::clone(workspace),
             rights: own_rights.unwrap_or_else(|| self.config.agents.allow.clone()),
         })

@@ -3,29 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::errors;
 use super::hash::StableHash;
-use crate::config::Config;
 use crate::journal::EnvHash;
-use crate::protocol::ErrorAnswer;
-use crate::secrets;
 
 /// The variables of one environment.
 pub(super) type Variables = BTreeMap<String, String>;
-
-/// References to secrets that could never be resolved are refused while somebody is there to mend them.
-pub(super) fn check_secrets(config: &Config, variables: &Variables) -> Result<(), ErrorAnswer> {
-    for (variable, value) in variables {
-        let Some(name) = secrets::reference(value) else {
-            continue;
-        };
-        if config.secrets.command.is_empty() {
-            return Err(errors::no_secrets(variable, value));
-        }
-        secrets::check_name(name).map_err(|why| errors::bad_secret(variable, value, why))?;
-    }
-    Ok(())
-}
 
 /// Environments by the hash of their content, with the number of tasks that refer to each.
 #[derive(Debug, Default)]

@@ -14,6 +14,7 @@ mod admission_view;
 mod agents;
 mod batch;
 mod budget;
+mod captured;
 mod changes;
 mod claude;
 mod clock;

@@ -1,6 +1,5 @@
 //! Makes a round durable and performs its effects, in that order.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::time::UNIX_EPOCH;
 
@@ -13,7 +12,6 @@ use crate::config::parse_signals;
 use crate::executor::{AttemptId, Executor, Exit, Found, Launch, Report, StopPlan};
 use crate::journal::Record;
 use crate::protocol::Event;
-use crate::secrets;
 use crate::worker::{attempt_folder, Job, Verdict};
 
 /// SIGKILL follows the first signal after this long, unless the profile says otherwise.
@@ -298,31 +296,6 @@ impl Engine {
             env,
         };
         Ok((launch, task.submission.submitted_at))
-    }
-
-    /// Adds what workers get from the daemon, and nobody writes down.
-    pub(super) fn inherit(&self, env: &mut BTreeMap<String, String>, unset: &[&str]) {
-        for name in &self.config.environment.inherit {
-            if let Some(value) = self
-                .environment
-                .get(name)
-                .filter(|_| !unset.contains(&name.as_str()))
-            {
-                env.entry(name.clone()).or_insert_with(|| value.clone());
-            }
-        }
-    }
-
-    /// The command that tells the secrets which an environment refers to; empty if there are none.
-    pub(super) fn secrets_for(&self, env: &BTreeMap<String, String>) -> Result<Vec<String>, &'static str> {
-        let command = &self.config.secrets.command;
-        match env.values().any(|value| secrets::reference(value).is_some()) {
-            false => Ok(Vec::new()),
-            true if command.is_empty() => Err(
-                "its environment refers to a secret, and the config has no `secrets.command` any more: add it again, then retry the task",
-            ),
-            true => Ok(command.clone()),
-        }
     }
 
     /// How a task's tree is stopped, by its profile.

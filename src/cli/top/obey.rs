@@ -9,7 +9,8 @@ use super::list::Step;
 use super::model::{Dialog, Intent, Model};
 use super::tasks::{class, Class};
 use super::typed::{Key, Typed};
-use crate::cli::task_text::{has_ended, stands};
+use crate::cli::process_text::stands;
+use crate::cli::task_text::has_ended;
 use crate::protocol::{Cancel, EditTask, Ids, Message, Retry, TaskView};
 
 /// One press of `+` or `-`.

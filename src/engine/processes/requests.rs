@@ -11,7 +11,8 @@ use super::views::{capitalized, worker_of};
 use super::{id_of, key_of};
 use crate::config::parse_signal;
 use crate::engine::batch::Batch;
-use crate::engine::environments::check_secrets;
+use crate::engine::captured::{captured, check_secrets};
+use crate::engine::environments::Variables;
 use crate::engine::hash::StableHash;
 use crate::engine::requests::Answered;
 use crate::engine::{errors, Engine};
@@ -64,14 +65,18 @@ impl Engine {
             return Err(errors::too_many_processes(PROCESSES_MAX));
         }
         let cwd = self.cwd_of_process(spawn, workspace)?;
-        let own = spawn
-            .env_add
-            .get("PATH")
-            .or_else(|| workspace.settings.env.get("PATH"));
-        let inherited = spawn.env.as_ref().unwrap_or(&self.environment).get("PATH");
-        check_secrets(&self.config, &workspace.settings.env)?;
-        check_secrets(&self.config, &spawn.env_add)?;
-        self.check_program_of_process(spawn, &cwd, own.or(inherited).map(String::as_str))
+        let variables = self.variables_of_process(spawn, workspace);
+        check_secrets(&self.config, &variables)?;
+        self.check_program_of_process(spawn, &cwd, variables.get("PATH").map(String::as_str))
+    }
+
+    /// Its whole environment, as far as it is kept.
+    fn variables_of_process(&self, spawn: &ProcessSpawn, workspace: &WorkspaceImage) -> Variables {
+        let base = spawn.env.as_ref().unwrap_or(&self.environment);
+        let mut variables = captured(&self.config, base);
+        let over = workspace.settings.env.iter().chain(&spawn.env_add);
+        variables.extend(over.map(|(name, value)| (name.clone(), value.clone())));
+        variables
     }
 
     fn add_process(
@@ -83,10 +88,7 @@ impl Engine {
         batch: &mut Batch,
     ) -> Result<u64, ErrorAnswer> {
         let cwd = self.cwd_of_process(spawn, workspace)?;
-        let base = spawn.env.as_ref().unwrap_or(&self.environment);
-        let mut variables = self.config.environment.captured(base);
-        let over = workspace.settings.env.iter().chain(&spawn.env_add);
-        variables.extend(over.map(|(name, value)| (name.clone(), value.clone())));
+        let variables = self.variables_of_process(spawn, workspace);
         let (env, is_new) = self.store.environments.add(variables.clone());
         if is_new {
             batch.records.push(Record::Environment { hash: env, variables });

@@ -160,6 +160,7 @@ impl Engine {
             budget_usd: None,
         });
         self.inherit(&mut env, prepared.unset);
+        let secrets = self.secrets_for(&env)?;
         Ok(Launch {
             id,
             folder: self.folder_of_run(number, id.attempt),
@@ -167,7 +168,7 @@ impl Engine {
             cwd: spec.cwd.as_ref().into(),
             worktree: None,
             room: self.room_in(&spec.workspace, settings, true, None),
-            secrets: self.secrets_for(&env).map_err(str::to_owned)?,
+            secrets,
             stdin: None,
             stdin_open: false,
             separate_stderr: false,

@@ -1,0 +1,58 @@
+//! What of an environment is kept, and what a worker gets beside it when it starts.
+
+use std::collections::BTreeMap;
+
+use super::environments::Variables;
+use super::{errors, Engine};
+use crate::config::Config;
+use crate::protocol::ErrorAnswer;
+use crate::secrets;
+
+/// What is kept of an environment.
+pub(super) fn captured(config: &Config, variables: &Variables) -> Variables {
+    let kept = variables
+        .iter()
+        .filter(|(name, _)| config.environment.captures(name));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// References that could never be resolved are refused while somebody is there to mend them.
+pub(super) fn check_secrets(config: &Config, variables: &Variables) -> Result<(), ErrorAnswer> {
+    for (variable, value) in variables {
+        let Some(name) = secrets::reference(value) else {
+            continue;
+        };
+        if config.secrets.command.is_empty() {
+            return Err(errors::no_secrets(variable, value));
+        }
+        secrets::check_name(name).map_err(|why| errors::bad_secret(variable, value, why))?;
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// Adds what workers get from the daemon, and nobody writes down.
+    pub(super) fn inherit(&self, env: &mut BTreeMap<String, String>, unset: &[&str]) {
+        for name in &self.config.environment.inherit {
+            if let Some(value) = self
+                .environment
+                .get(name)
+                .filter(|_| !unset.contains(&name.as_str()))
+            {
+                env.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+    }
+
+    /// The command that tells the secrets which an environment refers to; empty if there are none.
+    pub(super) fn secrets_for(&self, env: &BTreeMap<String, String>) -> Result<Vec<String>, &'static str> {
+        let command = &self.config.secrets.command;
+        match env.values().any(|value| secrets::reference(value).is_some()) {
+            false => Ok(Vec::new()),
+            true if command.is_empty() => Err(
+                "its environment refers to a secret, and the config has no `secrets.command` any more: add it again, then retry the task",
+            ),
+            true => Ok(command.clone()),
+        }
+    }
+}

@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod engine;
 pub mod executor;
 pub mod gauge;
+pub mod history;
 pub mod host;
 pub mod journal;
 pub mod listener;

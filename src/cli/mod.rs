@@ -22,12 +22,17 @@ mod current_workspace;
 mod daemon;
 mod doctor;
 mod doctor_claude;
+mod doctor_history;
 mod doctor_journal;
 mod draft;
 mod edit;
 mod exit;
 mod explain;
 mod follow;
+mod history;
+mod history_files;
+mod history_restore;
+mod history_text;
 mod hold;
 mod human_view;
 mod interrupt;
@@ -143,6 +148,7 @@ enum Command {
     Attach(attach::AttachArgs),
     Answer(answer::AnswerArgs),
     Cost(cost::CostArgs),
+    History(Box<history::HistoryArgs>),
     Metrics(metrics::MetricsArgs),
     Wait(wait::WaitArgs),
     Cancel(cancel::CancelArgs),
@@ -207,6 +213,7 @@ impl Command {
             Self::Attach(args) => args.run(context),
             Self::Answer(args) => args.run(context),
             Self::Cost(args) => args.run(context),
+            Self::History(args) => args.run(context),
             Self::Metrics(args) => args.run(context),
             Self::Wait(args) => args.run(context),
             Self::Cancel(args) => args.run(context),
@@ -305,6 +312,12 @@ mod tests {
             "cost --by hour",
             "cost --since soon",
             "cost --json --by day",
+            "history --state running",
+            "history --limit 0",
+            "history --page here",
+            "history --since soon",
+            "history --json export",
+            "history import",
             "queue --shell --worker claude x",
             "queue --shell -- ls",
             "queue --fork x",

@@ -29,7 +29,7 @@ pub(super) enum Kind {
 }
 
 /// Every key outside of the tables that users name the entries of.
-pub(super) const KEYS: [(&str, Kind); 36] = [
+pub(super) const KEYS: [(&str, Kind); 37] = [
     ("pool.slots", Kind::Text),
     ("pool.default_worker", Kind::Text),
     ("pool.default_priority", Kind::Number),
@@ -60,6 +60,7 @@ pub(super) const KEYS: [(&str, Kind); 36] = [
     ("log.level", Kind::Text),
     ("log.files", Kind::Number),
     ("journal.snapshot_bytes", Kind::Text),
+    ("state.sqlite", Kind::Flag),
     ("metrics.listen", Kind::Text),
     ("metrics.allow_remote", Kind::Flag),
     ("quota.jitter", Kind::Text),

@@ -320,6 +320,7 @@ fn parts(
             .map_err(DaemonError::io("the gauge's thread"))?,
         tasks_folder: paths.data.join("tasks"),
         peaks_file: paths.data.join("peaks.json"),
+        history_file: paths.history(),
         status_file: paths.status_file.clone(),
         templates: Templates::new(paths.templates()),
         environment: own_environment(),

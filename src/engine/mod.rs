@@ -22,6 +22,7 @@ mod environments;
 mod errors;
 mod facts;
 mod hash;
+mod history;
 mod numbers;
 mod parts;
 mod perform;
@@ -32,6 +33,7 @@ mod recover;
 mod reload;
 mod reports;
 mod requests;
+mod restore;
 mod sessions;
 mod status_file;
 mod store;
@@ -54,13 +56,13 @@ use self::admission::Gauging;
 use self::batch::{Batch, Removed, Reply};
 use self::clock::Clock;
 use self::environments::Variables;
+use self::history::History;
 use self::parts::{limits, shares};
 use self::questions::Questions;
 use self::status_file::StatusFile;
 use self::store::Store;
 use self::tally::Tally;
 use self::upkeep::Upkeep;
-use self::views::Views;
 use self::watchers::Watchers;
 use self::workspaces::Tables;
 use crate::config::Config;
@@ -74,6 +76,7 @@ use crate::worker::{Profiles, Session};
 
 pub use self::parts::{Command, Inputs, Parts, Reloaded};
 pub use self::recover::recover;
+pub use self::restore::{restore, RestoreError, Restored};
 
 /// Callers wait for the answer anyway: a deep queue would only hide a slow engine.
 pub const COMMANDS_MAX: usize = 64;
@@ -120,6 +123,7 @@ pub struct Engine {
     tasks_folder: PathBuf,
     templates: Templates,
     environment: Variables,
+    history: History,
     tally: Tally,
     info: DaemonInfo,
     /// What the journal had to say when it was loaded.
@@ -178,6 +182,7 @@ impl Engine {
             tasks_folder,
             status_file,
             peaks_file,
+            history_file,
             templates,
             environment,
             metrics,
@@ -197,6 +202,7 @@ impl Engine {
             tables,
             profiles: Profiles::new(&config.workers),
             tally: Tally::new(metrics, &config),
+            history: History::new(history_file, &config, journal.last_lsn()),
             clock: Clock::start(newest),
             upkeep: Upkeep::new(&config, tasks_folder.clone()),
             status_file: StatusFile::new(status_file),
@@ -243,6 +249,7 @@ impl Engine {
             self.play(round);
         }
         self.save_peaks(self.clock.now(), true);
+        self.finish_history();
         self.status_file.remove();
     }
 
@@ -312,7 +319,8 @@ impl Engine {
         let status = self.status_file.due_in(now);
         let removal = self.upkeep.removal_due_in();
         let gauges = Some(self.tally.due_in(now));
-        [timer, retry, status, gauges, removal]
+        let history = self.history.due_in(now);
+        [timer, retry, status, gauges, removal, history]
             .into_iter()
             .flatten()
             .min()
@@ -377,21 +385,6 @@ impl Engine {
                 self.warn(vec![why]);
             }
             Command::End => self.ending = Some(Ending::Now),
-        }
-    }
-
-    /// Something changed that others may see.
-    fn touch(&mut self) {
-        self.status_file.touch();
-        self.tally.touch();
-    }
-
-    fn views(&self) -> Views<'_> {
-        Views {
-            scheduler: &self.scheduler,
-            store: &self.store,
-            tasks_folder: &self.tasks_folder,
-            questions: &self.questions,
         }
     }
 }

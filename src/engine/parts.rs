@@ -76,6 +76,8 @@ pub struct Parts {
     pub status_file: PathBuf,
     /// `peaks.json` in the data folder.
     pub peaks_file: PathBuf,
+    /// `history.sqlite` in the data folder.
+    pub history_file: PathBuf,
     /// Templates of workspaces.
     pub templates: Templates,
     /// The daemon's own environment: what a task gets that brings none.

@@ -112,9 +112,9 @@ impl ImportArgs {
             ImportError::History(error) => error.into(),
         })?;
         screen::note(&format!(
-            "added {} to the history; it had {} already",
+            "added {} to the history; {} more were there already",
             tasks(done.added),
-            tasks(done.known)
+            done.known
         ));
         Ok(())
     }

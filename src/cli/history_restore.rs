@@ -97,14 +97,17 @@ fn tell(restored: &Restored) {
     for why in left_out {
         Context::warn(&super::text::visible(why));
     }
-    screen::note(&format!("{known} tasks were in the journal"));
+    screen::note(&format!("tasks that the journal has itself: {known}"));
     screen::note(&format!(
-        "put back: {waiting} waiting, {running} running, {ended} ended tasks; {workspaces} workspaces"
+        "tasks put back: {waiting} waiting, {running} running, {ended} ended"
     ));
-    screen::note(&format!("{used_ids} ids of tasks that are gone stay used"));
+    screen::note(&format!("workspaces put back: {workspaces}"));
+    screen::note(&format!(
+        "ids that stay used though their tasks are gone: {used_ids}"
+    ));
     if *strays > 0 {
         screen::note(&format!(
-            "left out: {strays} tasks that a daemon had not known any more; --force --strays adds them"
+            "left out, since a daemon had not known them any more: {strays}; --force --strays adds them"
         ));
     }
     if *newest_ms > 0 {

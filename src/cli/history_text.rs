@@ -116,6 +116,10 @@ mod tests {
         let shown = anstream::adapter::strip_str(&shown).to_string();
         // The moment depends on where one is.
         let lines: Vec<&str> = shown.lines().map(|line| line[19..].trim_start()).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        ID     STATE                 WORKSPACE  WORKER/LABEL   RUNS  TIME  COMMAND
+        7      failed (exit 3)       api        shell/nightly     2  4.2s  make\ttest
+        build  skipped (queue time)  -          shell             0     -  make\ttest
+        ");
     }
 }

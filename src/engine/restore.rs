@@ -76,14 +76,17 @@ pub fn restore(folder: &Path, history: &Reader, with_strays: bool) -> Result<Res
         records: Vec::new(),
         environments: BTreeSet::new(),
         taken: HashSet::new(),
+        names: HashSet::new(),
+        numbers: None,
     };
-    restoring.numbers_and_ids(history)?;
-    restoring.state();
     let mut tasks = Vec::new();
     history.each_backed_up(|task| tasks.push(task))?;
+    restoring.state();
     for task in tasks {
         restoring.task(task);
     }
+    let first = restoring.numbers_and_ids(history)?;
+    restoring.records.insert(0, first);
     for records in restoring.records.chunks(COMMIT_MAX) {
         journal.commit(records).map_err(RestoreError::Write)?;
     }
@@ -100,15 +103,21 @@ struct Restoring {
     environments: BTreeSet<u64>,
     /// Keys of tasks that were put back.
     taken: HashSet<TaskKey>,
+    /// Their ids.
+    names: HashSet<String>,
+    /// The next number to give, and the newest moment, as the backup has them.
+    numbers: Option<(u64, Tick)>,
     done: Restored,
 }
 
 impl Restoring {
     /// Ids are never used again: neither those of the backup, nor of ended tasks that were removed long ago.
-    fn numbers_and_ids(&mut self, history: &Reader) -> Result<(), HistoryError> {
+    fn numbers_and_ids(&mut self, history: &Reader) -> Result<Record, HistoryError> {
         let mut spent: BTreeSet<u64> = self.backup.used_ids.drain(..).collect();
+        let (recovered, names) = (&self.recovered, &self.names);
         history.each_ended_id(|key, id| {
-            if id != key.to_string() {
+            let is_gone = || recovered.store.find(id).is_none() && !names.contains(id);
+            if id != key.to_string() && is_gone() {
                 spent.insert(StableHash::of(id.as_bytes()));
             }
         })?;
@@ -116,24 +125,15 @@ impl Restoring {
         spent.retain(|hash| !known.contains(hash));
         self.done.used_ids = spent.len();
         let (mut next_key, mut at) = (self.backup.last_key + 1, self.backup.newest_ms);
-        for record in &self.backup.state {
-            if let Record::State {
-                next_key: next,
-                at: newest,
-                ..
-            } = record
-            {
-                next_key = next_key.max(*next);
-                at = at.max(newest.0);
-            }
+        if let Some((next, newest)) = self.numbers {
+            (next_key, at) = (next_key.max(next), at.max(newest.0));
         }
-        self.records.push(Record::State {
+        Ok(Record::State {
             next_key,
             reserved: Vec::new(),
             spent: spent.into_iter().collect(),
             at: Tick(at),
-        });
-        Ok(())
+        })
     }
 
     /// Workspaces that are missing. What an empty journal lacks besides: pauses, accounts, costs. To a journal that has
@@ -143,6 +143,10 @@ impl Restoring {
             let is_wanted = match &record {
                 Record::Workspace { name, .. } => self.recovered.store.workspaces.get(name).is_none(),
                 Record::Paused { .. } | Record::Account { .. } | Record::Spent(_) => self.is_empty,
+                Record::State { next_key, at, .. } => {
+                    self.numbers = Some((*next_key, *at));
+                    false
+                }
                 _ => false,
             };
             if is_wanted {
@@ -182,6 +186,7 @@ impl Restoring {
             return self.done.left_out.push(left_out);
         }
         self.environment(&id, &image);
+        self.names.insert(id);
         let state = image.task.state;
         match () {
             () if state.is_end() => self.done.ended += 1,

@@ -45,9 +45,9 @@ pub enum HistoryError {
         /// The newest that this version knows.
         known: i64,
     },
-    /// The disk takes nothing.
-    #[error("{} cannot be written: {detail}", path.display())]
-    Unwritable {
+    /// The disk takes nothing, or gives nothing.
+    #[error("{} cannot be used: {detail}", path.display())]
+    Unusable {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -89,7 +89,7 @@ impl HistoryError {
             }
             Self::Foreign { .. } => "move it away",
             Self::Newer { .. } => "use the version that wrote it, or a newer one",
-            Self::Unwritable { .. } | Self::Sql { .. } | Self::Io { .. } => {
+            Self::Unusable { .. } | Self::Sql { .. } | Self::Io { .. } => {
                 "check the permissions and the free space, then try again"
             }
         }
@@ -114,7 +114,7 @@ impl HistoryError {
                     | ErrorCode::CannotOpen
                     | ErrorCode::PermissionDenied
                     | ErrorCode::SystemIoFailure,
-                ) => Self::Unwritable { path, detail },
+                ) => Self::Unusable { path, detail },
                 _ => Self::Sql { path, detail },
             }
         }

@@ -85,6 +85,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 /// Opens it for writing; a new one is made if there is none.
 pub(super) fn for_writing(path: &Path) -> Result<Connection, HistoryError> {
     create_private(path)?;
+    refuse_folder(path)?;
     let wrong = HistoryError::of(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(&wrong)?;
@@ -168,6 +169,7 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, HistoryError> {
             _ => HistoryError::io("read", path)(error),
         });
     }
+    refuse_folder(path)?;
     match read_with(path, false) {
         // Where the files beside it cannot be made, a database that nobody has open can still be read as it is.
         Err(error) if is_in_the_way(&error) && !has_log(path) => read_with(path, true),
@@ -180,6 +182,17 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, HistoryError> {
         }),
         _ => Ok(connection),
     })
+}
+
+/// SQLite's own words for it are those for a broken disk.
+fn refuse_folder(path: &Path) -> Result<(), HistoryError> {
+    if path.is_dir() {
+        return Err(HistoryError::Unusable {
+            path: path.to_owned(),
+            detail: "it is a folder".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 fn read_with(path: &Path, immutable: bool) -> rusqlite::Result<Connection> {

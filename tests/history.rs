@@ -337,7 +337,7 @@ fn an_export_can_be_imported_elsewhere_and_again() {
     exit status: 2
     --- stdout
     --- stderr
-    error: ~/w.jsonl:3:14: EOF while parsing a value
+    error: ~/w.jsonl:3:13: EOF while parsing a value
     hint: a line is what `history export` writes for one task; nothing was imported
     "#);
     insta::assert_snapshot!(wrong(&first.replace("\"version\":1", "\"version\":2")), @r#"

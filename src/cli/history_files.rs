@@ -175,7 +175,7 @@ impl Iterator for Lines<'_> {
             match read {
                 Ok(0) => return None,
                 Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => return Some(self.task(&line).map_err(ImportError::Line)),
+                Ok(_) => return Some(self.task(line.trim_ascii_end()).map_err(ImportError::Line)),
                 Err(error) => {
                     let failure = Failure::file(format!("cannot read {}", self.name), &error);
                     return Some(Err(ImportError::Line(failure)));

@@ -5,10 +5,9 @@
 
 mod support;
 
-use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 
 use support::disk::SmallDisk;
 use support::wire::Wire;

@@ -91,7 +91,9 @@ struct ListArgs {
 /// Reads a day or an age as `cost --since` does, or a moment as `queue --at` does.
 fn moment(text: &str) -> Result<u64, String> {
     let days = value::since_ms(text);
-    days.or_else(|_| value::moment_ms(text)).map_err(|_| {
+    // A bare time of day means the next one there, which nothing has ended after.
+    let exact = || text.contains('-').then(|| value::moment_ms(text).ok()).flatten();
+    days.ok().or_else(exact).ok_or_else(|| {
         "a moment is today, an age like 7d, a date like 2026-11-01 or a local time like \"2026-11-01 18:30\"".to_owned()
     })
 }

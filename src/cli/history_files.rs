@@ -152,15 +152,15 @@ impl Lines<'_> {
             // The line of the error's own is that of our line: always 1.
             let words = error.to_string();
             let words = words.split(" at line ").next().unwrap_or_default();
-            wrong(format!("{place}:{}: {words}", error.column()))
+            wrong(&format!("{place}:{}: {words}", error.column()))
         })?;
-        task.check().map_err(|why| wrong(format!("{place}: {why}")))?;
+        task.check().map_err(|why| wrong(&format!("{place}: {why}")))?;
         Ok(task)
     }
 }
 
-fn wrong(message: String) -> Failure {
-    Failure::usage(super::text::visible(&message))
+fn wrong(message: &str) -> Failure {
+    Failure::usage(super::text::visible(message))
         .hint("a line is what `history export` writes for one task; nothing was imported")
 }
 

@@ -316,6 +316,7 @@ mod tests {
             "history --limit 0",
             "history --page here",
             "history --since soon",
+            "history --until 18:30",
             "history --json export",
             "history import",
             "queue --shell --worker claude x",

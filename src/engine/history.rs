@@ -14,8 +14,6 @@ use super::Engine;
 use crate::config::Config;
 use crate::history::{Batch, Kept, Range, Writer};
 use crate::journal::{Lsn, Record};
-use crate::metrics::catalog;
-use crate::protocol::{DaemonInfo, HistoryInfo};
 
 /// Tasks in one batch: less than a millisecond of work between two rounds.
 const TASKS_MAX: usize = 256;
@@ -38,13 +36,13 @@ const FINISH_AT_MOST: Duration = Duration::from_secs(2);
 
 /// The engine's side of the history.
 pub(super) struct History {
-    file: PathBuf,
-    writer: Option<Writer>,
+    pub(super) file: PathBuf,
+    pub(super) writer: Option<Writer>,
     missing: Missing,
     /// Tasks that it will never have.
-    missed: u64,
+    pub(super) missed: u64,
     /// Errors and ends of writers that were switched off.
-    before: (u64, u64),
+    pub(super) before: (u64, u64),
 }
 
 /// What the file does not have yet.
@@ -203,8 +201,14 @@ impl History {
         }
     }
 
-    fn behind(&self) -> usize {
+    /// Tasks whose changes it has not got.
+    pub(super) fn behind(&self) -> usize {
         self.missing.changed.len() + self.missing.leaving.len()
+    }
+
+    /// Since when something is missing.
+    pub(super) fn behind_since(&self) -> Option<Tick> {
+        self.missing.since
     }
 }
 
@@ -369,44 +373,5 @@ impl Engine {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         self.history.finish(left.max(Duration::from_millis(100)));
-    }
-
-    /// Who the daemon is, with how the history stands.
-    pub(super) fn who_we_are(&self) -> DaemonInfo {
-        let history = self.history.writer.as_ref().map(|writer| {
-            let trouble = writer.health().trouble();
-            HistoryInfo {
-                file: self.history.file.display().to_string(),
-                behind: self.history.behind(),
-                error: trouble.error,
-                moved: trouble
-                    .moved
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect(),
-            }
-        });
-        DaemonInfo {
-            history,
-            ..self.info.clone()
-        }
-    }
-
-    pub(super) fn publish_history(&mut self, now: Tick) {
-        let history = &self.history;
-        let ledger = &mut self.tally.ledger;
-        let is_on = history.writer.is_some();
-        ledger.set(catalog::HISTORY_ON, [], f64::from(u8::from(is_on)));
-        let Some(writer) = &history.writer else { return };
-        let health = writer.health();
-        let (errors, written) = history.before;
-        ledger.reach(catalog::HISTORY_ERRORS, [], errors + health.errors());
-        ledger.reach(catalog::HISTORY_WRITTEN, [], written + health.written());
-        ledger.reach(catalog::HISTORY_MISSED, [], history.missed);
-        ledger.set(catalog::HISTORY_BEHIND, [], history.behind() as f64);
-        let lag_ms = history.missing.since.map_or(0, |since| now.ms_since(since));
-        ledger.set(catalog::HISTORY_LAG, [], lag_ms as f64 / 1e3);
-        let is_failing = f64::from(u8::from(health.is_failing()));
-        ledger.set(catalog::HISTORY_FAILING, [], is_failing);
     }
 }

@@ -23,6 +23,7 @@ mod errors;
 mod facts;
 mod hash;
 mod history;
+mod history_health;
 mod numbers;
 mod parts;
 mod perform;
@@ -166,12 +167,6 @@ impl Engine {
     /// Puts the parts together. Nothing runs before [`Engine::run`].
     #[must_use]
     pub fn new(parts: Parts, inputs: Inputs) -> Self {
-        let Inputs {
-            commands,
-            reports,
-            heard,
-            gauged,
-        } = inputs;
         let Parts {
             mut config,
             journal,
@@ -231,10 +226,10 @@ impl Engine {
             environment,
             lasting_warnings: info.warnings.clone(),
             info,
-            commands,
-            reports,
-            heard,
-            gauged,
+            commands: inputs.commands,
+            reports: inputs.reports,
+            heard: inputs.heard,
+            gauged: inputs.gauged,
         };
         engine.warn(warnings);
         engine

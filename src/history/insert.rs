@@ -117,7 +117,7 @@ fn remove(connection: &Connection, number: i64, old: &HistoryTask) -> rusqlite::
 }
 
 fn add_task(connection: &Connection, number: i64, task: &HistoryTask) -> rusqlite::Result<()> {
-    let argv = task.argv.as_ref().map(|argv| json(argv));
+    let argv = task.argv.as_ref().map(json);
     connection
         .prepare_cached(
             "INSERT INTO tasks (number, key, id, submitted_at_ms, ended_at_ms, state, reason, priority, worker,

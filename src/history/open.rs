@@ -99,6 +99,10 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection, HistoryError> {
     connection
         .pragma_update(None, "synchronous", "normal")
         .map_err(&wrong)?;
+    // Environments that are taken out should not be found in free pages.
+    connection
+        .pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))
+        .map_err(&wrong)?;
     connection
         .pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_KEPT, |_| Ok(()))
         .map_err(&wrong)?;
@@ -232,7 +236,7 @@ fn uri(path: &Path) -> String {
     for byte in path.as_os_str().as_bytes() {
         match byte {
             b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                uri.push(char::from(*byte))
+                uri.push(char::from(*byte));
             }
             byte => uri.push_str(&format!("%{byte:02x}")),
         }

@@ -15,7 +15,7 @@ use crate::journal;
     after_help = "The journal is repaired first: every record that can be read stays, and the damaged files are\n\
                   kept beside it. Tasks that are missing then are put back as the history has them: waiting ones\n\
                   wait again, and of those that ran the next daemon looks for the attempts. No id is used twice.\n\
-                  The history is some milliseconds behind the journal, more if it could not be written: what\n\
+                  The history is a moment behind the journal, more if it could not be written: what\n\
                   happened after that is not in it."
 )]
 pub(crate) struct RestoreArgs {

@@ -4,7 +4,7 @@
 //! written once. Nothing but keys is remembered meanwhile, so that a file which nobody can write for a day costs some
 //! bytes for each task. Retention waits, for as long as that is bearable, for tasks that the history lacks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,12 @@ const HELD_BACK_MAX: usize = 100_000;
 const LEAVING_MAX: usize = 10_000;
 /// Keys of removed tasks that are remembered; if there are more, all is compared instead.
 const REMOVED_MAX: usize = 100_000;
-/// What is no task is written at most this often.
+/// From one batch to the next, unless there is enough for a whole one: a brief task is written once.
+const GATHER_MS: u64 = 50;
+/// What is no task is written at most this often, as a whole …
 const STATE_EVERY_MS: u64 = 1_000;
+/// … or this often, if nothing but costs has changed: they are many rows.
+const COSTS_EVERY_MS: u64 = 30_000;
 /// How soon a writer that was full is looked at again.
 const FULL_RETRY: Duration = Duration::from_millis(20);
 /// The same while it cannot write.
@@ -52,17 +56,22 @@ struct Missing {
     leaving: Vec<Kept>,
     removed: Vec<TaskKey>,
     used_ids: Vec<u64>,
-    /// Something that is no task has changed.
+    /// Something that is neither a task nor a cost has changed.
     state: bool,
+    /// What Claude workers have cost has changed.
+    costs: bool,
     /// Where a comparison of everything goes on.
     compare: Option<TaskKey>,
     /// Everything is to be compared once the file can be written.
     compare_again: bool,
     /// There are records after the one that the file is known to have.
     records: bool,
+    /// Since when something is missing that was not handed over.
     since: Option<Tick>,
-    /// When something went out last that has its time.
-    paced_at: Option<Tick>,
+    /// When all was handed over, while that is not written, and since when the oldest of it had been missing.
+    handed_over: VecDeque<(Tick, Tick)>,
+    sent_at: Option<Tick>,
+    state_sent_at: Option<Tick>,
 }
 
 impl Missing {
@@ -72,21 +81,35 @@ impl Missing {
             && self.removed.is_empty()
             && self.used_ids.is_empty()
             && !self.state
+            && !self.costs
             && self.compare.is_none()
             && !self.compare_again
     }
 
-    /// Whether something can go out that does not wait for its time.
-    fn is_due(&self, now: Tick) -> bool {
-        let is_time = |at: Tick| now.ms_since(at) >= STATE_EVERY_MS;
-        let only_state = self.state || self.records;
-        let others = !self.changed.is_empty()
+    /// When the next batch is to go out.
+    fn due_at(&self) -> Option<Tick> {
+        let after = |since: Option<Tick>, ms| since.map_or(Tick(0), |at| at.plus_ms(ms));
+        let is_much = self.changed.len() + self.leaving.len() >= TASKS_MAX;
+        let all = is_much || self.compare.is_some() || self.compare_again;
+        let some = !self.changed.is_empty()
             || !self.leaving.is_empty()
             || !self.removed.is_empty()
-            || !self.used_ids.is_empty()
-            || self.compare.is_some()
-            || self.compare_again;
-        others || (only_state && self.paced_at.is_none_or(is_time))
+            || !self.used_ids.is_empty();
+        let dues = [
+            all.then_some(Tick(0)),
+            some.then(|| after(self.sent_at, GATHER_MS)),
+            self.state_due_at(),
+            // Nothing to say but that nothing is missing.
+            (self.records && self.is_nothing()).then(|| after(self.sent_at, STATE_EVERY_MS)),
+        ];
+        dues.into_iter().flatten().min()
+    }
+
+    fn state_due_at(&self) -> Option<Tick> {
+        let after = |ms| self.state_sent_at.map_or(Tick(0), |at| at.plus_ms(ms));
+        let state = self.state.then(|| after(STATE_EVERY_MS));
+        let costs = self.costs.then(|| after(COSTS_EVERY_MS));
+        state.into_iter().chain(costs).min()
     }
 }
 
@@ -149,10 +172,10 @@ impl History {
                     missing.removed.extend(keys);
                     missing.used_ids.extend(spent);
                 }
-                Record::Workspace { .. }
-                | Record::Paused { .. }
-                | Record::Spent(_)
-                | Record::Account { .. } => missing.state = true,
+                Record::Workspace { .. } | Record::Paused { .. } | Record::Account { .. } => {
+                    missing.state = true;
+                }
+                Record::Spent(_) => missing.costs = true,
                 // Numbers that were set aside are not taken up again by `history restore`.
                 Record::Environment { .. }
                 | Record::Reserved { .. }
@@ -190,15 +213,11 @@ impl History {
         if writer.health().is_failing() {
             return Some(FAILING_RETRY);
         }
-        match (writer.has_room(), self.missing.is_due(now)) {
-            (true, true) => Some(Duration::ZERO),
-            (false, _) => Some(FULL_RETRY),
-            (true, false) => {
-                let sent_at = self.missing.paced_at?;
-                let due = sent_at.plus_ms(STATE_EVERY_MS);
-                Some(Duration::from_millis(due.ms_since(now)))
-            }
+        if !writer.has_room() {
+            return Some(FULL_RETRY);
         }
+        let due = self.missing.due_at()?;
+        Some(Duration::from_millis(due.ms_since(now)))
     }
 
     /// Tasks whose changes it has not got.
@@ -208,7 +227,8 @@ impl History {
 
     /// Since when something is missing.
     pub(super) fn behind_since(&self) -> Option<Tick> {
-        self.missing.since
+        let waiting = self.missing.handed_over.front().map(|(_, since)| *since);
+        waiting.or(self.missing.since)
     }
 }
 
@@ -252,8 +272,16 @@ impl Engine {
             return;
         };
         let missing = &mut self.history.missing;
-        if missing.records && missing.since.is_none() {
-            missing.since = Some(now);
+        if missing.records || missing.compare.is_some() {
+            missing.since.get_or_insert(now);
+        }
+        let complete_at = writer.health().complete_at();
+        while missing
+            .handed_over
+            .front()
+            .is_some_and(|(at, _)| at.0 <= complete_at)
+        {
+            missing.handed_over.pop_front();
         }
         if !writer.has_room() {
             return;
@@ -261,12 +289,9 @@ impl Engine {
         if writer.take_comparison() || std::mem::take(&mut missing.compare_again) {
             missing.compare = Some(TaskKey(0));
             missing.used_ids = self.store.spent().collect();
-            (missing.state, missing.paced_at) = (true, None);
+            (missing.state, missing.state_sent_at) = (true, None);
         }
-        if !missing.is_due(now) {
-            if missing.is_nothing() && !missing.records && writer.is_idle() {
-                missing.since = None;
-            }
+        if missing.due_at().is_none_or(|due| due > now) {
             return;
         }
         let batch = self.next_history_batch(now);
@@ -298,20 +323,21 @@ impl Engine {
         batch
             .kept
             .extend(keys.into_iter().filter_map(|key| self.kept(key)));
-        let is_time = |at: Tick| now.ms_since(at) >= STATE_EVERY_MS;
-        let missing = &self.history.missing;
-        if missing.state && missing.paced_at.is_none_or(is_time) {
+        let state_due = self.history.missing.state_due_at();
+        if state_due.is_some_and(|due| due <= now) {
             batch.state = Some(self.state_for_history(now));
-            self.history.missing.state = false;
-            self.history.missing.paced_at = Some(now);
+            let missing = &mut self.history.missing;
+            (missing.state, missing.costs, missing.state_sent_at) = (false, false, Some(now));
         }
-        if self.history.missing.is_nothing() {
+        let missing = &mut self.history.missing;
+        if missing.is_nothing() {
             batch.caught_up = Some(self.journal.last_lsn().0);
-            self.history.missing.records = false;
-            if batch.kept.is_empty() {
-                self.history.missing.paced_at = Some(now);
+            missing.records = false;
+            if let Some(since) = missing.since.take() {
+                missing.handed_over.push_back((now, since));
             }
         }
+        missing.sent_at = Some(now);
         batch
     }
 
@@ -351,7 +377,6 @@ impl Engine {
     /// The daemon ends: what is missing is written if that takes no time to speak of.
     pub(super) fn finish_history(&mut self) {
         let deadline = Instant::now() + FINISH_AT_MOST;
-        self.history.missing.paced_at = None;
         loop {
             let Some(writer) = &self.history.writer else {
                 return;
@@ -362,8 +387,10 @@ impl Engine {
                 break;
             }
             if writer.has_room() {
+                // Nothing waits for its time any more.
+                let missing = &mut self.history.missing;
+                (missing.sent_at, missing.state_sent_at) = (None, None);
                 self.feed_history(self.clock.now());
-                self.history.missing.paced_at = None;
             } else {
                 std::thread::sleep(Duration::from_millis(1));
             }

@@ -393,6 +393,8 @@ mod claude_tests;
 #[cfg(test)]
 mod foremost_tests;
 #[cfg(test)]
+mod history_tests;
+#[cfg(test)]
 mod metrics_tests;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,8 @@ pub struct Health {
     pub(super) is_open: AtomicBool,
     /// The daemon ends: what cannot be written now stays.
     pub(super) is_ending: AtomicBool,
+    /// When the newest batch was put together after which nothing was missing.
+    complete_at_ms: AtomicU64,
     errors: AtomicU64,
     written: AtomicU64,
     trouble: Mutex<Trouble>,
@@ -40,6 +42,16 @@ impl Health {
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// When it had everything last: the time of the batch, not that of its writing.
+    #[must_use]
+    pub fn complete_at(&self) -> u64 {
+        self.complete_at_ms.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_complete(&self, at_ms: u64) {
+        self.complete_at_ms.store(at_ms, Ordering::Relaxed);
     }
 
     /// What is wrong.

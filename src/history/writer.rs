@@ -192,6 +192,9 @@ impl Work {
         self.writing = writing;
         let added = written.map_err(HistoryError::of(&path))?;
         self.is_complete = is_complete;
+        if batch.caught_up.is_some() {
+            self.health.is_complete(batch.now_ms);
+        }
         Ok(added)
     }
 

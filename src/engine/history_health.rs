@@ -33,7 +33,16 @@ impl Engine {
         let ledger = &mut self.tally.ledger;
         let is_on = history.writer.is_some();
         ledger.set(catalog::HISTORY_ON, [], f64::from(u8::from(is_on)));
-        let Some(writer) = &history.writer else { return };
+        let Some(writer) = &history.writer else {
+            for gauge in [
+                catalog::HISTORY_BEHIND,
+                catalog::HISTORY_LAG,
+                catalog::HISTORY_FAILING,
+            ] {
+                ledger.set(gauge, [], 0.0);
+            }
+            return;
+        };
         let health = writer.health();
         let (errors, written) = history.before;
         ledger.reach(catalog::HISTORY_ERRORS, [], errors + health.errors());

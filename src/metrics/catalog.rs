@@ -209,7 +209,7 @@ catalog! {
     }
     "History" {
         HISTORY_ON: Gauges "history_on" [] NONE
-            "1 while a history is written (`state.sqlite`); the others of this section stand still while it is not.";
+            "1 while a history is written, which `state.sqlite` in the config decides.";
         HISTORY_WRITTEN: Counters "history_tasks_total" [] NONE
             "Ended tasks that were written to the history.";
         HISTORY_BEHIND: Gauges "history_behind_tasks" [] NONE

@@ -4,19 +4,17 @@
 //! written once. Nothing but keys is remembered meanwhile, so that a file which nobody can write for a day costs some
 //! bytes for each task. Retention waits, for as long as that is bearable, for tasks that the history lacks.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use wezterm_parallel_scheduler::{TaskKey, Tick};
 
+use super::history_missing::{Missing, TASKS_MAX};
 use super::Engine;
 use crate::config::Config;
 use crate::history::{Batch, Kept, Range, Writer};
 use crate::journal::{Lsn, Record};
 
-/// Tasks in one batch: less than a millisecond of work between two rounds.
-const TASKS_MAX: usize = 256;
 /// As long as this many tasks or fewer are missing, retention leaves out only these.
 const BEHIND_USUALLY: usize = 4 * TASKS_MAX;
 /// Retention waits for the history until this many tasks are one too many.
@@ -25,12 +23,6 @@ const HELD_BACK_MAX: usize = 100_000;
 const LEAVING_MAX: usize = 10_000;
 /// Keys of removed tasks that are remembered; if there are more, all is compared instead.
 const REMOVED_MAX: usize = 100_000;
-/// From one batch to the next, unless there is enough for a whole one: a brief task is written once.
-const GATHER_MS: u64 = 50;
-/// What is no task is written at most this often, as a whole …
-const STATE_EVERY_MS: u64 = 1_000;
-/// … or this often, if nothing but costs has changed: they are many rows.
-const COSTS_EVERY_MS: u64 = 30_000;
 /// How soon a writer that was full is looked at again.
 const FULL_RETRY: Duration = Duration::from_millis(20);
 /// The same while it cannot write.
@@ -47,70 +39,6 @@ pub(super) struct History {
     pub(super) missed: u64,
     /// Errors and ends of writers that were switched off.
     pub(super) before: (u64, u64),
-}
-
-/// What the file does not have yet.
-#[derive(Default)]
-struct Missing {
-    changed: BTreeSet<TaskKey>,
-    leaving: Vec<Kept>,
-    removed: Vec<TaskKey>,
-    used_ids: Vec<u64>,
-    /// Something that is neither a task nor a cost has changed.
-    state: bool,
-    /// What Claude workers have cost has changed.
-    costs: bool,
-    /// Where a comparison of everything goes on.
-    compare: Option<TaskKey>,
-    /// Everything is to be compared once the file can be written.
-    compare_again: bool,
-    /// There are records after the one that the file is known to have.
-    records: bool,
-    /// Since when something is missing that was not handed over.
-    since: Option<Tick>,
-    /// When all was handed over, while that is not written, and since when the oldest of it had been missing.
-    handed_over: VecDeque<(Tick, Tick)>,
-    sent_at: Option<Tick>,
-    state_sent_at: Option<Tick>,
-}
-
-impl Missing {
-    fn is_nothing(&self) -> bool {
-        self.changed.is_empty()
-            && self.leaving.is_empty()
-            && self.removed.is_empty()
-            && self.used_ids.is_empty()
-            && !self.state
-            && !self.costs
-            && self.compare.is_none()
-            && !self.compare_again
-    }
-
-    /// When the next batch is to go out.
-    fn due_at(&self) -> Option<Tick> {
-        let after = |since: Option<Tick>, ms| since.map_or(Tick(0), |at| at.plus_ms(ms));
-        let is_much = self.changed.len() + self.leaving.len() >= TASKS_MAX;
-        let all = is_much || self.compare.is_some() || self.compare_again;
-        let some = !self.changed.is_empty()
-            || !self.leaving.is_empty()
-            || !self.removed.is_empty()
-            || !self.used_ids.is_empty();
-        let dues = [
-            all.then_some(Tick(0)),
-            some.then(|| after(self.sent_at, GATHER_MS)),
-            self.state_due_at(),
-            // Nothing to say but that nothing is missing.
-            (self.records && self.is_nothing()).then(|| after(self.sent_at, STATE_EVERY_MS)),
-        ];
-        dues.into_iter().flatten().min()
-    }
-
-    fn state_due_at(&self) -> Option<Tick> {
-        let after = |ms| self.state_sent_at.map_or(Tick(0), |at| at.plus_ms(ms));
-        let state = self.state.then(|| after(STATE_EVERY_MS));
-        let costs = self.costs.then(|| after(COSTS_EVERY_MS));
-        state.into_iter().chain(costs).min()
-    }
 }
 
 impl History {

@@ -24,6 +24,7 @@ mod facts;
 mod hash;
 mod history;
 mod history_health;
+mod history_missing;
 mod numbers;
 mod parts;
 mod perform;

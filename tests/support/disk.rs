@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{shown, Home};
+use super::{shown, wait_for, Home};
 
 /// A folder on a file system of its own, of a few hundred KiB.
 pub struct SmallDisk {
@@ -32,14 +32,19 @@ impl SmallDisk {
         }
     }
 
-    /// With other options, such as `ro`.
+    /// With other options, such as `ro`: as soon as nobody writes to it any more.
     pub fn remount(&self, options: &str) {
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-o", &format!("remount,{options}")])
-            .arg(&self.folder);
-        let output = mount.output().expect("mount is there");
-        assert!(output.status.success(), "{}", shown(&output));
+        wait_for("the disk to let go", || {
+            let mut mount = Command::new("mount");
+            mount
+                .args(["-o", &format!("remount,{options}")])
+                .arg(&self.folder);
+            let output = mount.output().expect("mount is there");
+            let said = shown(&output);
+            let is_busy = said.contains("busy");
+            assert!(output.status.success() || is_busy, "{said}");
+            output.status.success().then_some(())
+        });
     }
 
     fn ballast(&self) -> PathBuf {

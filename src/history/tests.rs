@@ -529,6 +529,27 @@ fn a_damaged_file_is_moved_aside_and_all_is_asked_for_again() {
 }
 
 #[test]
+fn a_file_that_is_taken_away_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("h");
+    let writer = Writer::start(path.clone(), 0).unwrap();
+    give(&writer, all(vec![kept(1, State::Succeeded)], 5));
+    until("it is written", || writer.is_idle());
+    assert!(writer.take_comparison(), "it was a new one");
+    std::fs::remove_file(&path).unwrap();
+    give(&writer, batch(vec![kept(2, State::Succeeded)]));
+    until("it is written", || writer.is_idle());
+    assert!(writer.take_comparison());
+    let both = vec![kept(1, State::Succeeded), kept(2, State::Succeeded)];
+    give(&writer, all(both, 6));
+    finish(writer);
+    assert_eq!(
+        ids(&Reader::open(&path).unwrap(), &HistoryFilter::default()),
+        [2, 1]
+    );
+}
+
+#[test]
 fn what_is_in_the_way_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("h");

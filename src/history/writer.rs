@@ -42,6 +42,7 @@ impl Writer {
             path,
             health: Arc::clone(&health),
             connection: None,
+            inode: None,
             writing: Writing::default(),
             last_record: Some(last_record),
             is_complete: false,
@@ -118,6 +119,8 @@ struct Work {
     path: PathBuf,
     health: Arc<Health>,
     connection: Option<Connection>,
+    /// Which file it is that is open: its name may come to stand for another one, or for none.
+    inode: Option<u64>,
     writing: Writing,
     /// Until the file was opened for the first time.
     last_record: Option<u64>,
@@ -179,11 +182,19 @@ impl Work {
                 self.health.is_open.store(true, Ordering::Release);
             }
             self.connection = Some(connection);
+            self.inode = inode(&self.path);
         }
         Ok(self.connection.as_mut().expect("it was just opened"))
     }
 
     fn write(&mut self, batch: &Batch) -> Result<u64, HistoryError> {
+        if self.connection.is_some() && inode(&self.path) != self.inode {
+            tracing::warn!(path = %self.path.display(), "the history was taken away: a new one is begun");
+            self.connection = None;
+            self.writing = Writing::default();
+            self.is_complete = false;
+            self.health.wants_comparison.store(true, Ordering::Release);
+        }
         let mut writing = std::mem::take(&mut self.writing);
         let is_complete = self.is_complete || batch.ends_comparison();
         let path = self.path.clone();
@@ -218,6 +229,12 @@ impl Work {
         self.health.wants_comparison.store(true, Ordering::Release);
         true
     }
+}
+
+/// The number of the file that the name stands for.
+fn inode(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().ok().map(|metadata| metadata.ino())
 }
 
 /// `history.sqlite.damaged-1`, and so on.

@@ -42,8 +42,9 @@ fn submitted(key: u64) -> Record {
             env: EnvHash(0x1234_5678_9abc_def0),
             label: None,
             timeout_ms: None,
-            stdin: None,
+            extra: None,
             claude: None,
+            parent: None,
             content: key,
         }),
     }

@@ -79,6 +79,8 @@ fn launch(home: &Path, key: u64) -> Launch {
         env: std::env::vars().collect::<BTreeMap<_, _>>(),
         stdin: None,
         stdin_open: false,
+        worktree: None,
+        secrets: Vec::new(),
         separate_stderr: false,
         timeout_ms: None,
         stop: StopPlan {

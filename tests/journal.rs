@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wezterm_parallel::executor::{Exit, StopCause};
-use wezterm_parallel::journal::{AttemptImage, EnvHash, Journal, Lsn, Options, Record, Spec, TaskImage};
+use wezterm_parallel::journal::{
+    AttemptImage, EnvHash, Extra, Journal, Lsn, Options, Record, Spec, TaskImage,
+};
 use wezterm_parallel_scheduler::{
     Backoff, Change, Condition, Dependency, Edit, Lane, Needs, Reason, Relief, Requeue, State, Submission,
     Task, TaskKey, Tick,
@@ -47,8 +49,9 @@ fn spec(key: u64) -> Spec {
         env: EnvHash(u64::MAX),
         label: Some(Arc::from("nightly")),
         timeout_ms: std::num::NonZeroU64::new(60_000),
-        stdin: Some("in".into()),
+        extra: Extra::of(Some("in".into()), None),
         claude: None,
+        parent: None,
         content: u64::MAX - key,
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, DIM, YELLOW};
 use super::value::short_duration;
-use crate::protocol::{AdmissionAnswer, GateState, ReadingView, ReservationView};
+use crate::protocol::{AdmissionAnswer, GateState, QuotaView, ReadingView, ReservationView};
 
 /// All of it.
 pub(crate) fn admission(answer: &AdmissionAnswer, now_ms: u64, width: Option<usize>) -> String {
@@ -22,6 +22,9 @@ pub(crate) fn admission(answer: &AdmissionAnswer, now_ms: u64, width: Option<usi
     match &answer.reading {
         Some(reading) => shown.push_str(&machine(answer, reading)),
         None => shown.push_str("the machine has not been read yet\n"),
+    }
+    for quota in &answer.quotas {
+        let _ = writeln!(shown, "quota     {}", text::visible(&quota_words(quota, now_ms)));
     }
     for gate in &answer.gates {
         shown.push_str(&gate_line(gate, now_ms));
@@ -80,6 +83,22 @@ fn machine(answer: &AdmissionAnswer, reading: &ReadingView) -> String {
         let _ = writeln!(shown, "{YELLOW}unreadable:{YELLOW:#} {}", text::visible(why));
     }
     shown
+}
+
+/// `62 % of the five hour limit are used; it resets in 2h10m`.
+pub(super) fn quota_words(quota: &QuotaView, now_ms: u64) -> String {
+    let account = match quota.account.as_str() {
+        "default" => String::new(),
+        account => format!(" of account {account}"),
+    };
+    let reset = quota.resets_at_ms.map_or_else(String::new, |at| {
+        format!("; it resets in {}", short_duration(at.saturating_sub(now_ms)))
+    });
+    format!(
+        "{:.0} % of the {} limit{account} are used{reset}",
+        quota.used_share * 100.0,
+        quota.window.replace('_', " ")
+    )
 }
 
 fn gate_line(gate: &GateState, now_ms: u64) -> String {
@@ -200,6 +219,19 @@ mod tests {
                 cpus: 0.5,
                 ..ReservationView::default()
             }],
+            quotas: vec![
+                QuotaView {
+                    account: "default".into(),
+                    window: "five_hour".into(),
+                    used_share: 0.62,
+                    resets_at_ms: Some(7_804_000),
+                },
+                QuotaView {
+                    account: "work".into(),
+                    window: "seven_day".into(),
+                    ..QuotaView::default()
+                },
+            ],
             learned: vec![LearnedView {
                 worker: "claude".into(),
                 workspace: "api".into(),
@@ -218,6 +250,8 @@ mod tests {
         memory    5.0 GiB of 16 GiB available, 700 MiB reserved and not in use yet, 1.6 GiB stay free
         cpu       92 % of 8 in use; closes at 90 %, opens below 75 %
         pressure  0 % of the time lost to waiting for memory; closes at 10 %, opens below 5 %
+        quota     62 % of the five hour limit are used; it resets in 2h10m
+        quota     0 % of the seven day limit of account work are used
         gate memory: open
         gate cpu: closed for 3.0s
           92 % of 8 CPUs are in use

@@ -49,9 +49,13 @@ fn session(task: &TaskView) -> Option<&str> {
 fn open_command(task: &TaskView, session: &str) -> String {
     let binary = task.claude.as_ref().and_then(|options| options.binary.as_deref());
     let words = |words: &[&str]| text::quoted(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let worktree = task
+        .worktree
+        .as_ref()
+        .and_then(|worktree| worktree.folder.as_deref());
     format!(
         "{} && {}",
-        words(&["cd", &task.cwd]),
+        words(&["cd", worktree.unwrap_or(&task.cwd)]),
         words(&[binary.unwrap_or("claude"), "--resume", session])
     )
 }

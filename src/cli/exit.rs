@@ -8,6 +8,7 @@ use crate::config::ConfigError;
 use crate::history::HistoryError;
 use crate::pane::wezterm::WeztermError;
 use crate::protocol::{ErrorAnswer, ErrorCode};
+use crate::worktree::WorktreeError;
 
 /// What to do about a daemon that knows less than this program.
 const OLD_DAEMON: &str = "the daemon is older than this program: end it with `wezterm-parallel shutdown`; \
@@ -152,6 +153,26 @@ impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
         let message = super::text::visible(&error.to_string());
         Self::refused(message).hint(error.hint())
+    }
+}
+
+impl From<WorktreeError> for Failure {
+    fn from(error: WorktreeError) -> Self {
+        let message = match &error {
+            WorktreeError::Conflict { files, .. } => {
+                let files = files.iter().map(|file| format!("\n  {file}"));
+                format!("{error}{}", files.collect::<String>())
+            }
+            other => other.to_string(),
+        };
+        let exit = match &error {
+            WorktreeError::Conflict { .. } => Exit::NotSucceeded,
+            WorktreeError::File { .. } => Exit::Usage,
+            _ => Exit::Refused,
+        };
+        // It quotes names of files and what git said.
+        let lines: Vec<String> = message.lines().map(super::text::visible).collect();
+        Self::new(exit, lines.join("\n")).hint(error.hint())
     }
 }
 

@@ -240,6 +240,7 @@ impl<'a> Followers<'a> {
                 screen::note(&end_words(task));
                 self.exit = Exit::NotSucceeded;
             }
+            wait::tell_worktree(task);
         }
         self.close(id);
     }

@@ -68,6 +68,8 @@ mod wezterm_config;
 mod workspace;
 mod workspace_text;
 mod workspace_values;
+mod worktree;
+mod worktree_text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -161,6 +163,7 @@ enum Command {
     Clean(clean::CleanArgs),
     Workspace(workspace::WorkspaceArgs),
     Template(template::TemplateArgs),
+    Worktree(worktree::WorktreeArgs),
     Panes(panes::PanesArgs),
     Daemon(daemon::DaemonArgs),
     Shutdown(shutdown::ShutdownArgs),
@@ -226,6 +229,7 @@ impl Command {
             Self::Clean(args) => args.run(context),
             Self::Workspace(args) => args.run(context),
             Self::Template(args) => args.run(context),
+            Self::Worktree(args) => args.run(context),
             Self::Panes(args) => args.run(context),
             Self::Daemon(args) => args.run(context),
             Self::Shutdown(args) => args.run(context),
@@ -348,6 +352,10 @@ mod tests {
             "workspace use api --none",
             "template new a/b",
             "panes assign 1 new",
+            "queue --no-worktree --worktree-base main x",
+            "worktree",
+            "worktree merge",
+            "worktree diff",
             "no-such-command",
         ] {
             let error = parse(line).expect_err(line);

@@ -15,10 +15,11 @@ use super::{current_workspace, follow, screen, wait};
 use crate::protocol::{Answer, Message, TaskQueue};
 
 /// What is true of the caller and not of what it queues: whose worker it is, and in which pane it runs.
-const OWN_VARIABLES: [&str; 5] = [
+const OWN_VARIABLES: [&str; 6] = [
     "WEZTERM_PARALLEL_TASK",
     "WEZTERM_PARALLEL_ATTEMPT",
     "WEZTERM_PARALLEL_FOLDER",
+    "WEZTERM_PARALLEL_WORKTREE",
     "WEZTERM_PANE",
     "WEZTERM_UNIX_SOCKET",
 ];
@@ -74,6 +75,15 @@ pub(crate) struct QueueArgs {
     /// Run in this folder
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     cwd: Option<PathBuf>,
+    /// Run in a git worktree of its own, on a branch of its own
+    #[arg(long, overrides_with = "no_worktree")]
+    worktree: bool,
+    /// Run in the folder itself, whatever the workspace says
+    #[arg(long, overrides_with = "worktree", conflicts_with = "worktree_base")]
+    no_worktree: bool,
+    /// Begin its worktree at this branch, tag or commit [default: what is checked out]
+    #[arg(long, value_name = "COMMIT")]
+    worktree_base: Option<String>,
     /// Set a variable, or copy it from here; may be repeated
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = value::env_setting)]
     env: Vec<EnvSetting>,
@@ -183,6 +193,8 @@ impl QueueArgs {
             memory_bytes: self.memory,
             cpus: self.cpus,
             claude: self.claude.into_options(),
+            worktree: value::wanted(self.worktree || self.worktree_base.is_some(), self.no_worktree),
+            worktree_base: self.worktree_base,
             ..TaskQueue::default()
         })
     }

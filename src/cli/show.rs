@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use super::{screen, task_text, value};
+use super::{screen, task_text, value, worktree_text};
 
 /// Show one task in full, with its attempts
 #[derive(Debug, clap::Args)]
@@ -18,11 +18,15 @@ pub(crate) struct ShowArgs {
 
 impl ShowArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let task = context.task(self.id)?;
+        let mut task = context.task(self.id)?;
+        worktree_text::fill_in(&mut task);
         if self.json {
             screen::print_json(&task)?;
         } else {
             screen::print(&task_text::task(&task, value::now_ms()))?;
+            if let Some(words) = worktree_text::left_behind(&task).filter(|_| task_text::has_ended(&task)) {
+                screen::note(&words);
+            }
         }
         Ok(Exit::Ok)
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, BOLD, CYAN, DIM, GREEN, RED, YELLOW};
 use super::value::{local_time, short_bytes, short_dollars, short_duration};
-use super::{claude_text, question_text};
+use super::{claude_text, question_text, worktree_text};
 use crate::protocol::{AttemptView, ExplanationView, GateView, StatusAnswer, Summary, TaskView};
 
 /// States that a task does not leave by itself.
@@ -201,6 +201,9 @@ pub(crate) fn task(task: &TaskView, now_ms: u64) -> String {
     optional_fact(&mut shown, "workspace", workspace);
     fact(&mut shown, "priority", &task.priority.to_string());
     fact(&mut shown, "cwd", &task.cwd);
+    if let Some(parent) = &task.parent {
+        fact(&mut shown, "queued by", &format!("task {parent}"));
+    }
     fact(&mut shown, "queued", &local_time(task.submitted_at_ms));
     let start = task.not_before_ms.map(local_time);
     optional_fact(&mut shown, "not before", start.as_deref());
@@ -218,7 +221,10 @@ pub(crate) fn task(task: &TaskView, now_ms: u64) -> String {
             &format!("{} of {} used", task.retries_used, task.retries),
         );
     }
-    for (name, words) in claude_text::facts(task) {
+    for (name, words) in worktree_text::facts(task)
+        .into_iter()
+        .chain(claude_text::facts(task))
+    {
         fact(&mut shown, name, &words);
     }
     if let Some(last) = task.attempts.last() {

@@ -238,6 +238,15 @@ pub(crate) fn short_tokens(count: u64) -> String {
     format!("{value:.1}{}", UNITS[unit])
 }
 
+/// A choice that can be made for, made against, or left to others.
+pub(crate) fn wanted(yes: bool, no: bool) -> Option<bool> {
+    match (yes, no) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    }
+}
+
 /// A moment in local time, to the second.
 pub(crate) fn local_time(ms: u64) -> String {
     let moment = i64::try_from(ms)

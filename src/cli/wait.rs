@@ -9,7 +9,8 @@ use super::interrupt::Interrupt;
 use super::question_text::Teller;
 use super::task_text::{end_words, has_ended, has_succeeded};
 use super::watch::Watch;
-use super::{screen, value};
+use super::{screen, value, worktree_text};
+use crate::protocol::TaskView;
 
 /// How soon Ctrl-C is noticed while nothing happens.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -79,9 +80,10 @@ fn until_all_ended(mut watch: Watch<'_>) -> Result<Exit, Failure> {
 fn is_over(watch: &Watch<'_>, id: &str, exit: &mut Exit) -> bool {
     match watch.task(id) {
         Some(task) if !has_ended(task) => return false,
-        Some(task) if has_succeeded(task) => {}
+        Some(task) if has_succeeded(task) => tell_worktree(task),
         Some(task) => {
             screen::note(&end_words(task));
+            tell_worktree(task);
             *exit = Exit::NotSucceeded;
         }
         None => {
@@ -90,6 +92,13 @@ fn is_over(watch: &Watch<'_>, id: &str, exit: &mut Exit) -> bool {
         }
     }
     true
+}
+
+/// What the task has left in its worktree.
+pub(crate) fn tell_worktree(task: &TaskView) {
+    if let Some(words) = worktree_text::left_behind(task) {
+        screen::note(&words);
+    }
 }
 
 /// What Ctrl-C leaves behind.

@@ -74,8 +74,8 @@ struct CreateArgs {
 struct EditArgs {
     /// Its name
     name: String,
-    /// Take a value away: folder, env, env.NAME, worker, max-parallel, rate, memory, budget, weight or
-    /// priority-offset; may be repeated
+    /// Take a value away: folder, env, env.NAME, worker, max-parallel, rate, memory, budget, weight,
+    /// priority-offset, allow-agents or worktree; may be repeated
     #[arg(long, value_name = "VALUE", value_delimiter = ',')]
     unset: Vec<String>,
     #[command(flatten)]
@@ -182,6 +182,8 @@ impl CreateArgs {
             budget_usd: settings.budget_usd,
             weight: settings.weight,
             priority_offset: settings.priority_offset,
+            allow_agents: settings.allow_agents,
+            worktree: settings.worktree,
         };
         let view = shown(context, &Message::WorkspaceCreate(Box::new(create)))?;
         let place = view
@@ -255,6 +257,8 @@ impl EditArgs {
             budget_usd: settings.budget_usd,
             weight: settings.weight,
             priority_offset: settings.priority_offset,
+            allow_agents: settings.allow_agents,
+            worktree: settings.worktree,
         };
         shown(context, &Message::WorkspaceEdit(Box::new(edit))).map(drop)
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, DIM, YELLOW};
 use super::value::{local_time, short_bytes, short_dollars};
-use crate::protocol::WorkspaceView;
+use crate::protocol::{AgentRight, WorkspaceView};
 
 /// All of them, one a line; the chosen one is marked.
 pub(crate) fn table(workspaces: &[WorkspaceView], current: Option<&str>, width: Option<usize>) -> String {
@@ -44,6 +44,17 @@ fn limits(view: &WorkspaceView) -> String {
         return "–".to_owned();
     }
     parts.join(", ")
+}
+
+fn rights(rights: &[AgentRight]) -> String {
+    match rights {
+        [] => "none".to_owned(),
+        rights => rights
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
 }
 
 /// One in full.
@@ -88,6 +99,9 @@ pub(crate) fn workspace(view: &WorkspaceView) -> String {
         "priority_offset",
         settings.priority_offset.map(|offset| format!("{offset:+}")),
     );
+    line("allow_agents", settings.allow_agents.as_deref().map(rights));
+    let worktree = |own| if own { "one for each task" } else { "none" };
+    line("worktree", settings.worktree.map(|own| worktree(own).to_owned()));
     for (name, value) in &settings.env {
         line("env", Some(format!("{name}={value}")));
     }
@@ -122,6 +136,7 @@ mod tests {
             created_at_ms: 0,
             folder_missing: true,
             settings: WorkspaceSettings {
+                allow_agents: Some(vec![AgentRight::Tasks]),
                 folder: Some("/src/api".into()),
                 env: [("A".to_owned(), "b\u{1b}".to_owned())].into(),
                 worker: Some("shell".into()),
@@ -131,6 +146,7 @@ mod tests {
                 budget_usd: Some(5.0),
                 weight: Some(3),
                 priority_offset: Some(-20),
+                worktree: Some(true),
             },
             from_config: vec!["max_parallel".into()],
             waiting: 3,

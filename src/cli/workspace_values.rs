@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::queue;
 use super::value::{self, EnvSetting};
 use crate::config::StartRate;
-use crate::protocol::WorkspaceSettings;
+use crate::protocol::{AgentRight, NoRight, WorkspaceSettings};
 
 /// The values of a workspace.
 #[derive(Debug, clap::Args)]
@@ -38,6 +38,26 @@ pub(crate) struct ValueArgs {
     /// Added to the priority of each task: -255 to 255
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority_offset: Option<i16>,
+    /// What its workers may ask for besides what concerns their own tasks: workspaces, tasks, daemon; or none
+    #[arg(long, value_name = "RIGHT", value_delimiter = ',', value_parser = agent_right)]
+    allow_agents: Vec<Option<AgentRight>>,
+    /// Run its tasks in git worktrees of their own
+    #[arg(long, overrides_with = "no_worktree")]
+    worktree: bool,
+    /// Do not
+    #[arg(long, overrides_with = "worktree")]
+    no_worktree: bool,
+}
+
+/// `none` stands for no right, in place of those that the config gives.
+fn agent_right(text: &str) -> Result<Option<AgentRight>, String> {
+    match text {
+        "none" => Ok(None),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|error: NoRight| format!("{error}, or none")),
+    }
 }
 
 impl ValueArgs {
@@ -54,6 +74,9 @@ impl ValueArgs {
             budget_usd: self.budget,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            allow_agents: (!self.allow_agents.is_empty())
+                .then(|| self.allow_agents.into_iter().flatten().collect()),
+            worktree: value::wanted(self.worktree, self.no_worktree),
         })
     }
 }

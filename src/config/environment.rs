@@ -29,7 +29,7 @@ pub(super) enum Kind {
 }
 
 /// Every key outside of the tables that users name the entries of.
-pub(super) const KEYS: [(&str, Kind); 37] = [
+pub(super) const KEYS: [(&str, Kind); 41] = [
     ("pool.slots", Kind::Text),
     ("pool.default_worker", Kind::Text),
     ("pool.default_priority", Kind::Number),
@@ -61,6 +61,10 @@ pub(super) const KEYS: [(&str, Kind); 37] = [
     ("log.files", Kind::Number),
     ("journal.snapshot_bytes", Kind::Text),
     ("state.sqlite", Kind::Flag),
+    ("agents.allow", Kind::List),
+    ("environment.capture", Kind::List),
+    ("environment.inherit", Kind::List),
+    ("secrets.command", Kind::List),
     ("metrics.listen", Kind::Text),
     ("metrics.allow_remote", Kind::Flag),
     ("quota.jitter", Kind::Text),

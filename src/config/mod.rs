@@ -13,6 +13,7 @@ mod model;
 mod paths;
 mod signal;
 mod source;
+mod task_environment;
 mod units;
 mod validate;
 mod worker;
@@ -28,6 +29,7 @@ pub use model::{
 pub use paths::{ensure_private_dir, Paths};
 pub use signal::{parse_signal, parse_signals};
 pub(crate) use source::Source;
+pub use task_environment::{EnvironmentConfig, SecretsConfig};
 pub use units::{format_duration, format_size, parse_duration, parse_size, ByteSize, UnitError};
 pub(crate) use validate::Fault;
 pub use worker::{WorkerConfig, WorkerKind};

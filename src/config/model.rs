@@ -9,9 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::admission::{Admission, StartRate};
 use super::metrics::MetricsConfig;
+use super::task_environment::{EnvironmentConfig, SecretsConfig};
 use super::units::{duration, size};
 use super::worker::{WorkerConfig, WorkerKind};
 use super::ByteSize;
+use crate::protocol::AgentRight;
 
 /// The built-in defaults, commented: what `config show --default` prints.
 pub const DEFAULTS_TOML: &str = include_str!("defaults.toml");
@@ -43,12 +45,26 @@ pub struct Config {
     pub state: StateConfig,
     /// Figures for Prometheus.
     pub metrics: MetricsConfig,
+    /// What workers may ask of the daemon.
+    pub agents: AgentsConfig,
+    /// What tasks get of their callers' environments.
+    pub environment: EnvironmentConfig,
+    /// Where secrets come from.
+    pub secrets: SecretsConfig,
     /// Usage limits of Claude accounts.
     pub quota: Quota,
     /// What Claude workers may cost.
     pub budget: BudgetConfig,
     /// Worker profiles by name.
     pub workers: BTreeMap<String, WorkerConfig>,
+}
+
+/// What workers may ask of the daemon, besides what concerns their own tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentsConfig {
+    /// More rights, where a workspace has none of its own.
+    pub allow: Vec<AgentRight>,
 }
 
 /// The bounded pool.
@@ -208,6 +224,9 @@ impl Default for Config {
             journal: JournalConfig::default(),
             state: StateConfig::default(),
             metrics: MetricsConfig::default(),
+            agents: AgentsConfig::default(),
+            environment: EnvironmentConfig::default(),
+            secrets: SecretsConfig::default(),
             quota: Quota::default(),
             budget: BudgetConfig::default(),
             workers: workers

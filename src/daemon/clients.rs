@@ -12,6 +12,8 @@ use crate::protocol::{Answer, ErrorAnswer, Message};
 pub(super) enum Refused {
     /// Its peer is another user.
     User,
+    /// Its peer has ended, so that nobody can tell whose it was.
+    Gone,
     /// There are as many as there may be.
     TooMany,
 }
@@ -20,6 +22,7 @@ impl Refused {
     fn name(self) -> &'static str {
         match self {
             Self::User => "user",
+            Self::Gone => "gone",
             Self::TooMany => "too_many",
         }
     }
@@ -40,7 +43,7 @@ impl Clients {
         let mut ledger = exporter.ledger();
         ledger.set(catalog::CONNECTIONS, [], 0.0);
         ledger.add(catalog::CONNECTIONS_ACCEPTED, [], 0);
-        for refused in [Refused::User, Refused::TooMany] {
+        for refused in [Refused::User, Refused::Gone, Refused::TooMany] {
             ledger.add(catalog::CONNECTIONS_REFUSED, [refused.name()], 0);
         }
         for result in ["ok", "failed"] {

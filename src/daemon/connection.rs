@@ -12,7 +12,7 @@ use tokio::time::{timeout, Instant};
 
 use super::clients::Clients;
 use super::server::{Reload, Settings};
-use crate::engine::Command;
+use crate::engine::{Command, Lineage};
 use crate::protocol::{
     encode, Answer, End, ErrorAnswer, ErrorCode, Event, LineReader, Message, MetricsText, Subscribe,
 };
@@ -32,6 +32,8 @@ pub(super) struct Connection {
     pub(super) clients: Arc<Clients>,
     pub(super) reload: Reload,
     pub(super) ended: watch::Receiver<bool>,
+    /// Who is at its other end.
+    pub(super) from: Lineage,
 }
 
 /// Why a connection is over.
@@ -50,7 +52,8 @@ impl From<io::Error> for Over {
 
 impl Connection {
     /// Serves the connection until either side ends it.
-    pub(super) async fn serve(mut self, stream: UnixStream) {
+    pub(super) async fn serve(mut self, stream: UnixStream, from: Lineage) {
+        self.from = from;
         let (reader, writer) = stream.into_split();
         let mut lines = LineReader::with_limit(reader, self.settings.line_bytes);
         let mut out = Writer {
@@ -130,6 +133,7 @@ impl Connection {
             .commands
             .send(Command::Ask {
                 messages,
+                from: self.from.clone(),
                 read_at,
                 reply,
             })
@@ -146,6 +150,7 @@ impl Connection {
 
     /// Reads the config again; the engine answers the message that is left.
     async fn reload(&self) -> Result<Message, ErrorAnswer> {
+        self.may_reload().await?;
         let reloaded = (self.reload)().map_err(|error| ErrorAnswer {
             code: ErrorCode::InvalidConfig,
             message: error.to_string(),
@@ -154,6 +159,23 @@ impl Connection {
         // The engine may be ending: then it does not answer the message either.
         let _ = self.commands.send(Command::Reload(Box::new(reloaded))).await;
         Ok(Message::Reload {})
+    }
+
+    /// Reading the config has effects before the engine sees the message, which decides who may ask for it.
+    async fn may_reload(&self) -> Result<(), ErrorAnswer> {
+        let (reply, answers) = oneshot::channel();
+        let asked = Command::Ask {
+            messages: vec![Ok(Message::Reload {})],
+            from: self.from.clone(),
+            read_at: std::time::Instant::now(),
+            reply,
+        };
+        // An engine that is ending refuses the message itself.
+        let _ = self.commands.send(asked).await;
+        match answers.await.map(|mut answers| answers.pop()) {
+            Ok(Some(Answer::Error(refusal))) => Err(refusal),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// From here on this connection only gets events.

@@ -7,6 +7,7 @@ mod clients;
 mod connection;
 mod figures;
 mod lock;
+mod peer;
 mod server;
 
 use std::collections::BTreeMap;

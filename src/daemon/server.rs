@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 
 use super::clients::{Clients, Refused};
 use super::connection::{self, Connection};
+use super::peer;
 use crate::config::{Config, ConfigError};
-use crate::engine::{Command, Reloaded};
+use crate::engine::{Command, Lineage, Reloaded};
 use crate::protocol::{encode, Answer, ErrorAnswer, ErrorCode};
 
 /// After an accept that failed (no file descriptors left), the next one is tried this much later.
@@ -87,6 +88,7 @@ pub(super) async fn serve(
         clients,
         reload,
         ended: ended.clone(),
+        from: Lineage::default(),
     };
     let mut connections = JoinSet::new();
     // Said once, not ten times a second, for as long as it lasts.
@@ -122,11 +124,19 @@ async fn welcome(stream: UnixStream, connection: Connection, places: Arc<Semapho
         connection.clients.refused(Refused::User, &refusal);
         return connection::refuse(stream, refusal).await;
     }
+    let from = match peer::lineage(&stream) {
+        Ok(from) => from,
+        Err(refusal) => {
+            tracing::warn!(message = %refusal.message, "a connection was refused");
+            connection.clients.refused(Refused::Gone, &refusal);
+            return connection::refuse(stream, refusal).await;
+        }
+    };
     match places.try_acquire() {
         Ok(_place) => {
             let clients = Arc::clone(&connection.clients);
             let _connected = clients.connected();
-            connection.serve(stream).await;
+            connection.serve(stream, from).await;
         }
         Err(_) => {
             let refusal = too_busy(connection.settings.connections);

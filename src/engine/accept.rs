@@ -8,6 +8,7 @@ use std::sync::Arc;
 use wezterm_parallel_scheduler::{Backoff, Dependency, Lane, Needs, Scheduler, Submission, TaskKey, Tick};
 
 use super::admission_rules::milli;
+use super::agents::Agent;
 use super::budget::own_limit;
 use super::costs::micros;
 use super::environments::Variables;
@@ -16,8 +17,9 @@ use super::hash::StableHash;
 use super::sessions::{resolved, Origin};
 use super::store::{IdUse, Store};
 use crate::config::Config;
-use crate::journal::{EnvHash, Record, Spec};
+use crate::journal::{EnvHash, Extra, Record, Spec, WorktreeSpec};
 use crate::protocol::{self, ErrorAnswer, TaskQueue};
+use crate::secrets;
 use crate::worker::{Job, JobError, Profiles};
 
 /// Retries wait this long at first, doubled each time, unless the profile says otherwise.
@@ -44,6 +46,8 @@ pub(super) enum Accepted {
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     pub(super) folders: HashSet<String>,
+    /// Folders of which worktrees can be made.
+    pub(super) repositories: HashSet<String>,
     /// Hashes of worker, folder, PATH and program.
     programs: HashSet<u64>,
 }
@@ -71,6 +75,7 @@ pub(super) struct Checks {
     after: Vec<Dependency>,
     cwd: Arc<str>,
     variables: Environment,
+    worktree: Option<WorktreeSpec>,
 }
 
 /// Everything that judging a task needs.
@@ -80,6 +85,8 @@ pub(super) struct Acceptor<'a> {
     pub(super) profiles: &'a Profiles,
     pub(super) scheduler: &'a Scheduler,
     pub(super) own_environment: &'a Variables,
+    /// The worker that queues it; `None` for the user.
+    pub(super) agent: Option<&'a Agent>,
     pub(super) checked: &'a mut Checked,
     pub(super) now: Tick,
 }
@@ -88,6 +95,7 @@ impl Acceptor<'_> {
     /// Judges a task. On an error nothing has changed.
     pub(super) fn accept(&mut self, mut task: TaskQueue) -> Result<Accepted, ErrorAnswer> {
         protocol::check_task(&task)?;
+        self.keep_at_home(&mut task);
         let content = content_hash(&task);
         if let Some(repeat) = self.repeat(&task.id, content)? {
             return Ok(Accepted::Repeat(repeat));
@@ -100,6 +108,7 @@ impl Acceptor<'_> {
             mut after,
             cwd,
             variables,
+            worktree,
         } = self.check(&task)?;
         after.extend(origin.after);
         // Nothing below can fail: what it adds to the store is journaled for certain.
@@ -116,8 +125,9 @@ impl Acceptor<'_> {
             env,
             label: task.label.map(|label| self.store.intern(&label)),
             timeout_ms: task.timeout_ms.and_then(NonZeroU64::new),
-            stdin: task.stdin.map(String::into_boxed_str),
+            extra: Extra::of(task.stdin, worktree),
             claude: task.claude.map(|options| resolved(options, &origin)),
+            parent: self.agent.and_then(|agent| NonZeroU64::new(agent.key.0)),
             content,
         });
         Ok(Accepted::New {
@@ -130,8 +140,16 @@ impl Acceptor<'_> {
     /// All that can be wrong with a task but its id. Changes nothing.
     pub(super) fn check_alone(&mut self, mut task: TaskQueue) -> Result<(), ErrorAnswer> {
         protocol::check_task(&task)?;
+        self.keep_at_home(&mut task);
         self.settle(&mut task)?;
         self.check(&task).map(drop)
+    }
+
+    /// What a worker queues without a word on the workspace belongs to its own.
+    fn keep_at_home(&self, task: &mut TaskQueue) {
+        if let Some(agent) = self.agent.filter(|_| task.workspace.is_none()) {
+            task.workspace = Some(agent.workspace().to_owned());
+        }
     }
 
     /// The same of a task that is in its workspace already.
@@ -139,8 +157,14 @@ impl Acceptor<'_> {
         let worker = self.worker(task)?;
         let after = dependencies(self.store, &task.after)?;
         let cwd = self.cwd(task)?;
+        if let Some(agent) = self.agent {
+            agent.may_queue_in(task.workspace.as_deref().unwrap_or_default())?;
+        }
         let variables = self.variables(task)?;
+        self.check_secrets(&variables)?;
         self.check_program(task, &worker, &cwd, &variables)?;
+        let path = variables.variables().get("PATH").map(String::as_str);
+        let worktree = self.worktree(task, &cwd, path)?;
         let origin = self.origin(task)?;
         let options = self.profiles.claude_options(&worker, task.claude.as_deref());
         let cost = options.and_then(|options| own_limit(&options, &self.config.budget));
@@ -151,6 +175,7 @@ impl Acceptor<'_> {
             after,
             cwd,
             variables,
+            worktree,
         })
     }
 
@@ -210,8 +235,8 @@ impl Acceptor<'_> {
     fn variables(&self, task: &TaskQueue) -> Result<Environment, ErrorAnswer> {
         let base = match (&task.env_ref, &task.env) {
             (Some(reference), _) => self.stored(reference)?,
-            (None, Some(env)) => Environment::New(env.clone()),
-            (None, None) => Environment::New(self.own_environment.clone()),
+            (None, Some(env)) => Environment::New(self.captured(env)),
+            (None, None) => Environment::New(self.captured(self.own_environment)),
         };
         if task.env_add.is_empty() {
             return Ok(base);
@@ -225,10 +250,32 @@ impl Acceptor<'_> {
         Ok(Environment::New(variables))
     }
 
+    /// What is kept of an environment.
+    fn captured(&self, variables: &Variables) -> Variables {
+        let kept = variables
+            .iter()
+            .filter(|(name, _)| self.config.environment.captures(name));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     fn stored(&self, reference: &str) -> Result<Environment, ErrorAnswer> {
         let hash = u64::from_str_radix(reference, 16).ok().map(EnvHash);
         let known = hash.and_then(|hash| Some(Environment::Stored(hash, self.store.environments.get(hash)?)));
         known.ok_or_else(|| errors::unknown_environment(reference))
+    }
+
+    /// References that could never be resolved are refused while somebody is there to mend them.
+    fn check_secrets(&self, environment: &Environment) -> Result<(), ErrorAnswer> {
+        for (variable, value) in environment.variables() {
+            let Some(name) = secrets::reference(value) else {
+                continue;
+            };
+            if self.config.secrets.command.is_empty() {
+                return Err(errors::no_secrets(variable, value));
+            }
+            secrets::check_name(name).map_err(|why| errors::bad_secret(variable, value, why))?;
+        }
+        Ok(())
     }
 
     /// The environment's hash, and its record if it is new.

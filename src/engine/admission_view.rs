@@ -19,6 +19,7 @@ impl Engine {
             marks: marks(&report),
             gates: gates(&report),
             reservations,
+            quotas: self.tally.quotas.views(now),
             learned: report.peaks.iter().map(learned).collect(),
             enabled: report.enabled,
             dry_run: report.dry_run,

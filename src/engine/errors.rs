@@ -3,7 +3,7 @@
 use wezterm_parallel_scheduler::{Refusal, TaskKey};
 
 use crate::protocol::wording::cut;
-use crate::protocol::{nearest, ErrorAnswer, ErrorCode};
+use crate::protocol::{nearest, AgentRight, ErrorAnswer, ErrorCode};
 use crate::worker::JobError;
 
 fn error(code: ErrorCode, message: String, hint: impl Into<String>) -> ErrorAnswer {
@@ -70,6 +70,40 @@ pub(super) fn said_already(id: &str) -> ErrorAnswer {
         ErrorCode::WrongState,
         format!("the session of task '{id}' has heard its prompt already"),
         "queue another with `continue_from`, or cancel this one and queue it anew",
+    )
+}
+
+pub(super) fn no_secrets(variable: &str, value: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::InvalidValue,
+        format!("the variable {variable} is `{value}`, and no command tells secrets"),
+        "name one in the config: `[secrets] command = [\"pass\", \"show\"]`",
+    )
+}
+
+pub(super) fn bad_secret(variable: &str, value: &str, why: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::InvalidValue,
+        format!("the variable {variable} is `{value}`, which {why}"),
+        "write `secret:NAME`, with the NAME that your command for secrets takes",
+    )
+}
+
+pub(super) fn no_repository(cwd: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::InvalidValue,
+        format!("'{cwd}' is in no git repository, so there can be no worktree of it"),
+        "queue it from a folder of a repository, or without a worktree: `--no-worktree`",
+    )
+}
+
+pub(super) fn no_other_worktree(id: &str) -> ErrorAnswer {
+    error(
+        ErrorCode::InvalidValue,
+        format!(
+            "a task that continues the session of task '{id}' works where that one did, in no other worktree"
+        ),
+        "leave `worktree` and `worktree_base` out",
     )
 }
 
@@ -144,6 +178,20 @@ pub(super) fn job(problem: &JobError) -> ErrorAnswer {
         JobError::MissingProgram { .. } => "check the spelling, install it, or give its full path",
     };
     error(problem.into(), problem.to_string(), hint)
+}
+
+pub(super) fn not_for_agents(id: &str, workspace: &str, right: AgentRight, what: &str) -> ErrorAnswer {
+    let where_to = match workspace {
+        "" => format!("`[agents] allow = [\"{right}\"]` in the config lets workers"),
+        workspace => {
+            format!("`wezterm-parallel workspace edit {workspace} --allow-agents {right}` lets its workers")
+        }
+    };
+    error(
+        ErrorCode::Forbidden,
+        format!("{what} is not for a worker to ask for: you speak for task {id} only"),
+        format!("{where_to}; the user may do it from outside of workers"),
+    )
 }
 
 pub(super) fn unsupported(what: &str) -> ErrorAnswer {

@@ -11,6 +11,7 @@ mod accounts;
 mod admission;
 mod admission_rules;
 mod admission_view;
+mod agents;
 mod batch;
 mod budget;
 mod changes;
@@ -31,6 +32,7 @@ mod perform;
 mod place;
 mod published;
 mod questions;
+mod quotas;
 mod recover;
 mod reload;
 mod reports;
@@ -45,6 +47,7 @@ mod views;
 mod watchers;
 mod workspace_requests;
 mod workspaces;
+mod worktrees;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,6 +58,7 @@ use wezterm_parallel_scheduler::{Input, Scheduler, TaskKey, Tick};
 use self::accept::Checked;
 use self::accounts::Accounts;
 use self::admission::Gauging;
+use self::agents::Shims;
 use self::batch::{Batch, Removed, Reply};
 use self::clock::Clock;
 use self::environments::Variables;
@@ -76,6 +80,7 @@ use crate::protocol::DaemonInfo;
 use crate::templates::Templates;
 use crate::worker::{Profiles, Session};
 
+pub use self::agents::{Ancestor, Lineage};
 pub use self::parts::{Command, Inputs, Parts, Reloaded};
 pub use self::recover::recover;
 pub use self::restore::{restore, RestoreError, Restored};
@@ -119,6 +124,8 @@ pub struct Engine {
     sessions: std::collections::HashMap<AttemptId, Session>,
     /// When budgets of a day begin anew.
     next_day: Option<Tick>,
+    /// By them it is known which clients are workers.
+    shims: Shims,
     watchers: Watchers,
     status_file: StatusFile,
     upkeep: Upkeep,
@@ -165,77 +172,6 @@ enum Happened {
 }
 
 impl Engine {
-    /// Puts the parts together. Nothing runs before [`Engine::run`].
-    #[must_use]
-    pub fn new(parts: Parts, inputs: Inputs) -> Self {
-        let Parts {
-            mut config,
-            journal,
-            recovered,
-            executor,
-            listener,
-            gauge,
-            tasks_folder,
-            status_file,
-            peaks_file,
-            history_file,
-            templates,
-            environment,
-            metrics,
-            info,
-            warnings,
-        } = parts;
-        let recover::Recovered {
-            scheduler,
-            store,
-            newest,
-            accounts,
-            ..
-        } = recovered;
-        let tables = Tables::of(&config);
-        tables.with(&store.workspaces).into_config(&mut config);
-        let mut engine = Self {
-            tables,
-            profiles: Profiles::new(&config.workers),
-            tally: Tally::new(metrics, &config),
-            history: History::new(history_file, &config, journal.last_lsn()),
-            clock: Clock::start(newest),
-            upkeep: Upkeep::new(&config, tasks_folder.clone()),
-            status_file: StatusFile::new(status_file),
-            watchers: Watchers::default(),
-            listener,
-            gauge,
-            gauging: Gauging::default(),
-            peaks_file,
-            accounts,
-            questions: Questions::new(),
-            sessions: std::collections::HashMap::new(),
-            next_day: None,
-            own_reports: Vec::new(),
-            unwritten: Vec::new(),
-            unwritten_removals: Vec::new(),
-            stop_plans: std::collections::HashMap::new(),
-            journal_failing: None,
-            ending: None,
-            config,
-            scheduler,
-            store,
-            journal,
-            executor,
-            tasks_folder,
-            templates,
-            environment,
-            lasting_warnings: info.warnings.clone(),
-            info,
-            commands: inputs.commands,
-            reports: inputs.reports,
-            heard: inputs.heard,
-            gauged: inputs.gauged,
-        };
-        engine.warn(warnings);
-        engine
-    }
-
     /// Runs until it is told to end. Workers go on after it.
     pub async fn run(mut self) {
         self.adopt();
@@ -353,9 +289,11 @@ impl Engine {
         match command {
             Command::Ask {
                 messages,
+                from,
                 read_at,
                 reply,
             } => {
+                let agent = self.agent(&from);
                 let mut answers = Reply {
                     to: reply,
                     read_at,
@@ -363,7 +301,7 @@ impl Engine {
                     durable: Vec::new(),
                 };
                 for message in messages {
-                    self.answer(now, message, checked, &mut answers, batch);
+                    self.answer(now, (message, agent.as_ref()), checked, &mut answers, batch);
                 }
                 batch.replies.push(answers);
             }
@@ -401,3 +339,5 @@ mod metrics_tests;
 mod tests;
 #[cfg(test)]
 mod workspace_tests;
+#[cfg(test)]
+mod worktree_tests;

@@ -1,12 +1,23 @@
 //! What the engine is made of, and where everything comes in that it reacts to.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 use wezterm_parallel_scheduler::{Limit, LimitScope, Limits, Share};
 
-use super::recover;
+use super::admission::Gauging;
+use super::agents::Shims;
+use super::clock::Clock;
+use super::history::History;
+use super::questions::Questions;
+use super::status_file::StatusFile;
+use super::tally::Tally;
+use super::upkeep::Upkeep;
+use super::watchers::Watchers;
+use super::workspaces::Tables;
+use super::{recover, Engine, Lineage};
 use crate::config::Config;
 use crate::executor::{Executor, Report};
 use crate::gauge::{Gauge, Gauged};
@@ -15,6 +26,7 @@ use crate::listener::{Heard, Listener};
 use crate::metrics::Ledger;
 use crate::protocol::{Answer, DaemonInfo, ErrorAnswer, Event, Message, Subscribe};
 use crate::templates::Templates;
+use crate::worker::Profiles;
 
 /// What the server and the signals ask of the engine.
 #[derive(Debug)]
@@ -23,6 +35,8 @@ pub enum Command {
     Ask {
         /// In the order in which they came.
         messages: Vec<Result<Message, ErrorAnswer>>,
+        /// Who sent them.
+        from: Lineage,
         /// When they were read.
         read_at: Instant,
         /// One answer for each.
@@ -81,7 +95,7 @@ pub struct Parts {
     /// Templates of workspaces.
     pub templates: Templates,
     /// The daemon's own environment: what a task gets that brings none.
-    pub environment: std::collections::BTreeMap<String, String>,
+    pub environment: BTreeMap<String, String>,
     /// What is counted.
     pub metrics: Ledger,
     /// Who we are, and what lasts of what the daemon warns of.
@@ -100,6 +114,79 @@ pub struct Inputs {
     pub heard: mpsc::Receiver<Heard>,
     /// From the gauge.
     pub gauged: mpsc::Receiver<Gauged>,
+}
+
+impl Engine {
+    /// Puts the parts together. Nothing runs before [`Engine::run`].
+    #[must_use]
+    pub fn new(parts: Parts, inputs: Inputs) -> Self {
+        let Inputs {
+            commands,
+            reports,
+            heard,
+            gauged,
+        } = inputs;
+        let Parts {
+            mut config,
+            journal,
+            recovered,
+            executor,
+            listener,
+            gauge,
+            tasks_folder,
+            status_file,
+            peaks_file,
+            history_file,
+            templates,
+            environment,
+            metrics,
+            info,
+            warnings,
+        } = parts;
+        let tables = Tables::of(&config);
+        tables.with(&recovered.store.workspaces).into_config(&mut config);
+        let mut engine = Self {
+            tables,
+            profiles: Profiles::new(&config.workers),
+            tally: Tally::new(metrics, &config),
+            history: History::new(history_file, &config, journal.last_lsn()),
+            clock: Clock::start(recovered.newest),
+            upkeep: Upkeep::new(&config, tasks_folder.clone()),
+            status_file: StatusFile::new(status_file),
+            shims: Shims::default(),
+            watchers: Watchers::default(),
+            listener,
+            gauge,
+            gauging: Gauging::default(),
+            peaks_file,
+            accounts: recovered.accounts,
+            questions: Questions::new(),
+            sessions: HashMap::new(),
+            next_day: None,
+            own_reports: Vec::new(),
+            unwritten: Vec::new(),
+            unwritten_removals: Vec::new(),
+            stop_plans: HashMap::new(),
+            journal_failing: None,
+            ending: None,
+            config,
+            scheduler: recovered.scheduler,
+            store: recovered.store,
+            journal,
+            executor,
+            tasks_folder,
+            templates,
+            environment,
+            lasting_warnings: info.warnings.clone(),
+            info,
+            commands,
+            reports,
+            heard,
+            gauged,
+        };
+        engine.warn(warnings);
+        engine
+    }
 }
 
 /// The scheduler's limits as the config has them.

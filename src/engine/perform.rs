@@ -1,16 +1,18 @@
 //! Makes a round durable and performs its effects, in that order.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::time::UNIX_EPOCH;
 
 use wezterm_parallel_scheduler::{Gate, Input, TaskKey, Tick};
 
 use super::batch::{Batch, Control, Reply, Start};
-use super::{Engine, JOURNAL_GATE};
+use super::{worktrees, Engine, JOURNAL_GATE};
 use crate::config::parse_signals;
 use crate::executor::{AttemptId, Executor, Exit, Found, Launch, Report, StopPlan};
 use crate::journal::Record;
 use crate::protocol::Event;
+use crate::secrets;
 use crate::worker::{attempt_folder, Job, Verdict};
 
 /// SIGKILL follows the first signal after this long, unless the profile says otherwise.
@@ -197,6 +199,7 @@ impl Engine {
         touched.sort_unstable();
         touched.dedup();
         for key in touched {
+            self.tidy_worktree(key);
             if self.watchers.want(key) {
                 if let Some(view) = self.views().task(key) {
                     self.watchers.changed(key, &view);
@@ -244,7 +247,7 @@ impl Engine {
         let prepared = profile.prepare(&Job {
             command: spec.command.as_deref(),
             argv: spec.argv.as_deref(),
-            stdin: spec.stdin.as_deref(),
+            stdin: spec.stdin(),
             cwd: spec.cwd.as_ref().as_ref(),
             path: env.get("PATH").map(String::as_str),
             claude: spec.claude.as_deref(),
@@ -257,6 +260,8 @@ impl Engine {
         for name in prepared.unset {
             env.remove(*name);
         }
+        self.inherit(&mut env, prepared.unset);
+        let secrets = self.secrets_for(&env)?;
         let timeout = settings
             .timeout
             .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
@@ -265,6 +270,13 @@ impl Engine {
             folder: attempt_folder(&self.tasks_folder, &self.store.id(id.key), id.attempt),
             argv: prepared.argv,
             cwd: spec.cwd.as_ref().into(),
+            worktree: worktrees::order(
+                &self.store,
+                id.key,
+                task.submission.submitted_at.0,
+                &self.tasks_folder,
+            ),
+            secrets,
             stdin: prepared.stdin,
             stdin_open: prepared.stdin_open,
             separate_stderr: prepared.separate_stderr,
@@ -274,6 +286,31 @@ impl Engine {
             env,
         };
         Ok((launch, task.submission.submitted_at))
+    }
+
+    /// Adds what workers get from the daemon, and nobody writes down.
+    fn inherit(&self, env: &mut BTreeMap<String, String>, unset: &[&str]) {
+        for name in &self.config.environment.inherit {
+            if let Some(value) = self
+                .environment
+                .get(name)
+                .filter(|_| !unset.contains(&name.as_str()))
+            {
+                env.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+    }
+
+    /// The command that tells the secrets which an environment refers to; empty if there are none.
+    fn secrets_for(&self, env: &BTreeMap<String, String>) -> Result<Vec<String>, &'static str> {
+        let command = &self.config.secrets.command;
+        match env.values().any(|value| secrets::reference(value).is_some()) {
+            false => Ok(Vec::new()),
+            true if command.is_empty() => Err(
+                "its environment refers to a secret, and the config has no `secrets.command` any more: add it again, then retry the task",
+            ),
+            true => Ok(command.clone()),
+        }
     }
 
     /// How a task's tree is stopped, by its profile.

@@ -20,7 +20,10 @@ impl Acceptor<'_> {
             task.workspace = found.or_else(|| task.default_workspace.take());
         }
         let name = task.workspace.as_deref().unwrap_or_default();
-        let Some(image) = workspaces.get(name).cloned() else {
+        let image = workspaces.get(name).cloned();
+        let of_workspace = image.as_deref().and_then(|image| image.settings.worktree);
+        self.settle_worktree(task, of_workspace);
+        let Some(image) = image else {
             return Ok(());
         };
         let settings = &image.settings;

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use wezterm_parallel_scheduler::{AdmissionReport, Measured, State, TaskKey, Tick};
 
 use super::Engine;
-use crate::claude::{LimitStatus, RateLimit};
 use crate::metrics::{catalog, Ledger};
 use crate::protocol::{BudgetView, Summary};
 
@@ -117,32 +116,17 @@ impl Engine {
             let is_closed = self.accounts.is_closed(now, &account);
             ledger.set(catalog::CLAUDE_LIMITED, [&account], flag(is_closed));
         }
-        for ((account, window), (used, resets_at_s)) in &self.tally.quotas {
-            // Nothing has told since; after its reset a limit begins at 0.
-            let is_over = resets_at_s.is_some_and(|at| at.saturating_mul(1_000) <= now.0);
-            let used = if is_over { 0.0 } else { *used };
-            ledger.set(catalog::CLAUDE_QUOTA, [account, window], used);
-            if let Some(at) = resets_at_s {
-                ledger.set(catalog::CLAUDE_QUOTA_RESET, [account, window], *at as f64);
+        for level in self.tally.quotas.levels(now) {
+            let labels = [level.account, level.window];
+            ledger.set(catalog::CLAUDE_QUOTA, labels, level.used);
+            if let Some(at) = level.resets_at_s {
+                ledger.set(catalog::CLAUDE_QUOTA_RESET, labels, at as f64);
             }
         }
         let open = || self.questions.values().flatten();
         let oldest = open().map(super::questions::Open::asked_at).min();
         ledger.set(catalog::QUESTIONS_WAITING, [], open().count() as f64);
         ledger.set(catalog::OLDEST_QUESTION, [], oldest.map_or(0.0, seconds));
-    }
-
-    /// A run says where a usage limit stands.
-    pub(super) fn note_quota(&mut self, key: TaskKey, limit: &RateLimit) {
-        let lane = self.scheduler.lane(key);
-        let Some(account) = lane.and_then(|lane| self.accounts.of(&lane.worker)) else {
-            return;
-        };
-        let all = (limit.status == LimitStatus::Rejected).then_some(1.0);
-        if let Some(used) = limit.utilization.or(all) {
-            let window = limit.kind.as_deref().unwrap_or("unknown");
-            self.tally.quota(account, window, used, limit.resets_at_s);
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use wezterm_parallel_scheduler::{Gate, Input, State, TaskKey, Tick};
 
 use super::accept::{Accepted, Acceptor, Checked};
+use super::agents::Agent;
 use super::batch::{journal_failed, Batch, Reply};
 use super::watchers::Scope;
 use super::{errors, Ending, Engine, SHUTDOWN_GATE};
@@ -23,7 +24,7 @@ impl Engine {
     pub(super) fn answer(
         &mut self,
         now: Tick,
-        message: Result<Message, ErrorAnswer>,
+        (message, agent): (Result<Message, ErrorAnswer>, Option<&Agent>),
         checked: &mut Checked,
         reply: &mut Reply,
         batch: &mut Batch,
@@ -31,8 +32,9 @@ impl Engine {
         let written = batch.records.len();
         let stops = message.as_ref().is_ok_and(|message| self.only_stops(message));
         let answered = message.and_then(|message| {
+            agent.map_or(Ok(()), |agent| self.permit(agent, &message))?;
             self.allow(&message)?;
-            self.dispatch(now, message, checked, batch)
+            self.dispatch(now, (message, agent), checked, batch)
         });
         if batch.records.len() > written && !stops {
             reply.durable.push(reply.answers.len());
@@ -81,15 +83,15 @@ impl Engine {
     fn dispatch(
         &mut self,
         now: Tick,
-        message: Message,
+        (message, agent): (Message, Option<&Agent>),
         checked: &mut Checked,
         batch: &mut Batch,
     ) -> Answered {
         match message {
-            Message::TaskQueue(task) => self.queue(now, *task, checked, batch),
+            Message::TaskQueue(task) => self.queue(now, (*task, agent), checked, batch),
             Message::Environment(environment) => Ok(self.store_environment(environment.variables, batch)),
             Message::Check(task) => {
-                self.acceptor(now, checked).check_alone(*task)?;
+                self.acceptor(now, agent, checked).check_alone(*task)?;
                 Ok(Answer::Changed(Changed::default()))
             }
             Message::WorkspaceCreate(create) => self.create_workspace(now, &create, checked, batch),
@@ -143,11 +145,11 @@ impl Engine {
     pub(super) fn queue(
         &mut self,
         now: Tick,
-        task: TaskQueue,
+        (task, agent): (TaskQueue, Option<&Agent>),
         checked: &mut Checked,
         batch: &mut Batch,
     ) -> Answered {
-        let (submission, spec, environment) = match self.acceptor(now, checked).accept(task)? {
+        let (submission, spec, environment) = match self.acceptor(now, agent, checked).accept(task)? {
             Accepted::Repeat(key) => return Ok(self.queued(key)),
             Accepted::New {
                 submission,
@@ -178,13 +180,19 @@ impl Engine {
         }
     }
 
-    pub(super) fn acceptor<'a>(&'a mut self, now: Tick, checked: &'a mut Checked) -> Acceptor<'a> {
+    pub(super) fn acceptor<'a>(
+        &'a mut self,
+        now: Tick,
+        agent: Option<&'a Agent>,
+        checked: &'a mut Checked,
+    ) -> Acceptor<'a> {
         Acceptor {
             store: &mut self.store,
             config: &self.config,
             profiles: &self.profiles,
             scheduler: &self.scheduler,
             own_environment: &self.environment,
+            agent,
             checked,
             now,
         }
@@ -206,6 +214,8 @@ impl Engine {
     }
 
     fn store_environment(&mut self, variables: super::environments::Variables, batch: &mut Batch) -> Answer {
+        let mut variables = variables;
+        variables.retain(|name, _| self.config.environment.captures(name));
         let (hash, new) = self.store.environments.add(variables.clone());
         if new {
             batch.records.push(Record::Environment { hash, variables });

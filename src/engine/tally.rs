@@ -1,10 +1,11 @@
 //! What the engine writes down for the metrics, and the little that it must remember for that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use wezterm_parallel_scheduler::{TaskKey, Tick};
 
+use super::quotas::Quotas;
 use crate::config::Config;
 use crate::executor::AttemptId;
 use crate::metrics::{catalog, Ledger};
@@ -20,8 +21,6 @@ pub(super) const GATES: [&str; 12] = [
 ];
 /// Gates that go by readings of the machine.
 const MACHINE_GATES: [&str; 3] = ["memory", "cpu", "pressure"];
-/// There are two or three for each account; more would be a CLI that has gone mad.
-const QUOTAS_MAX: usize = 100;
 
 /// The engine's ledger, and what it remembers between two entries.
 #[derive(Debug)]
@@ -29,8 +28,7 @@ pub(super) struct Tally {
     pub(super) ledger: Ledger,
     /// When ended tasks were wanted again that have not started since.
     pub(super) revived: HashMap<TaskKey, Tick>,
-    /// The usage limits by account and window: the part that is used, and the reset in seconds since the Unix epoch.
-    pub(super) quotas: BTreeMap<(String, String), (f64, Option<u64>)>,
+    pub(super) quotas: Quotas,
     attempts: HashMap<AttemptId, Running>,
     published_at: Option<Tick>,
     changed: bool,
@@ -51,7 +49,7 @@ impl Tally {
         let mut tally = Self {
             ledger,
             revived: HashMap::new(),
-            quotas: BTreeMap::new(),
+            quotas: Quotas::default(),
             attempts: HashMap::new(),
             published_at: None,
             changed: true,
@@ -181,15 +179,6 @@ impl Tally {
             self.used(id, cpu_seconds);
         }
         self.attempts.remove(&id);
-    }
-
-    /// A run has said where a usage limit of its account stands.
-    pub(super) fn quota(&mut self, account: &str, window: &str, used: f64, resets_at_s: Option<u64>) {
-        let key = (account.to_owned(), window.to_owned());
-        if self.quotas.len() < QUOTAS_MAX || self.quotas.contains_key(&key) {
-            self.quotas.insert(key, (used, resets_at_s));
-        }
-        self.touch();
     }
 
     /// The time until now belongs to the gates that held up the queue, and from now on to these.

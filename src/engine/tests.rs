@@ -109,6 +109,7 @@ impl Stage {
         let messages = messages.into_iter().map(Ok).collect();
         self.engine.play(vec![Happened::Asked(Command::Ask {
             messages,
+            from: Lineage::default(),
             read_at: std::time::Instant::now(),
             reply,
         })]);

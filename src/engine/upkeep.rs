@@ -8,6 +8,7 @@ use std::time::Duration;
 use wezterm_parallel_scheduler::{Input, TaskKey, Tick};
 
 use super::batch::{Batch, Removed};
+use super::worktrees::Gardener;
 use super::Engine;
 use crate::config::Config;
 use crate::journal::{Record, TaskImage, WorkspaceImage};
@@ -27,6 +28,7 @@ pub(super) struct Upkeep {
     tasks: usize,
     tasks_folder: PathBuf,
     janitor: Option<SyncSender<PathBuf>>,
+    pub(super) gardener: Gardener,
     /// Where the running snapshot goes on, and the last key that it will hold.
     snapshot: Option<(TaskKey, TaskKey)>,
     /// The last round removed as many tasks as one may, so that more are likely to be due.
@@ -50,6 +52,7 @@ impl Upkeep {
             tasks: 0,
             tasks_folder,
             janitor: None,
+            gardener: Gardener::default(),
             snapshot: None,
             more_to_remove: false,
         };

@@ -8,7 +8,7 @@ use wezterm_parallel_scheduler::{Condition, GateReport, Reason, Scheduler, State
 
 use super::questions::Questions;
 use super::store::{Entry, Store};
-use super::Engine;
+use super::{worktrees, Engine};
 use crate::journal::AttemptImage;
 use crate::protocol::{AttemptView, ExplanationView, Filter, GateView, Summary, TaskView};
 use crate::worker::attempt_folder;
@@ -57,6 +57,10 @@ impl Views<'_> {
             command: entry.spec.command.as_deref().map(str::to_owned),
             argv: entry.spec.argv.as_deref().map(<[String]>::to_vec),
             cwd: entry.spec.cwd.to_string(),
+            parent: entry
+                .spec
+                .parent
+                .map(|parent| self.store.id(TaskKey(parent.get()))),
             submitted_at_ms: submission.submitted_at.0,
             after: submission
                 .after
@@ -70,6 +74,7 @@ impl Views<'_> {
             slot: task.slot,
             stopping: task.stopping,
             claude: entry.spec.claude.clone(),
+            worktree: entry.spec.worktree().map(worktrees::view),
             questions: Engine::questions_of(self.questions, submission.key),
             attempts,
             id,

@@ -76,7 +76,7 @@ impl Engine {
                 after: Vec::new(),
                 ..task.clone()
             };
-            self.acceptor(now, checked).check_alone(alone)?;
+            self.acceptor(now, None, checked).check_alone(alone)?;
         }
         let mut ids: Vec<Box<str>> = Vec::with_capacity(tasks.len());
         let mut by_name: BTreeMap<String, String> = BTreeMap::new();
@@ -87,7 +87,7 @@ impl Engine {
                     *item = format!("{id}:{condition}");
                 }
             }
-            if let Answer::StatusUpdate(queued) = self.queue(now, task, checked, batch)? {
+            if let Answer::StatusUpdate(queued) = self.queue(now, (task, None), checked, batch)? {
                 by_name.extend(name.map(|name| (name, queued.process_id.clone())));
                 ids.push(queued.process_id.into());
             }

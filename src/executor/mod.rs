@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::TaskKey;
 
+use crate::worktree::Order;
+
 pub use fake::{FakeExecutor, FakeHandle};
 pub use folder::dropped_range;
 pub use launcher::{launcher_main, LAUNCHER_ARGUMENT};
@@ -47,6 +49,12 @@ pub struct Launch {
     pub argv: Vec<String>,
     /// The working folder.
     pub cwd: PathBuf,
+    /// A git worktree that is made first, or found, and that the command runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<Order>,
+    /// The command that tells secrets, if the environment refers to any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// The whole environment.
     pub env: BTreeMap<String, String>,
     /// What the command reads on its standard input; `None` for `/dev/null`.
@@ -63,6 +71,13 @@ pub struct Launch {
     pub stop: StopPlan,
     /// Output kept at most, in bytes: half of it head, half tail.
     pub output_cap_bytes: u64,
+}
+
+impl Launch {
+    /// Whether something must be brought about before the command is started.
+    pub(crate) fn needs_entrance(&self) -> bool {
+        self.worktree.is_some() || !self.secrets.is_empty()
+    }
 }
 
 /// How a tree is stopped: the first signal, after the grace time perhaps a second one, and after the
@@ -147,8 +162,13 @@ pub enum Found {
 
 /// The process that owns the attempt in this folder, if it runs and has said so.
 pub fn shim_of(folder: &Path) -> Option<i32> {
+    shim_process(folder).map(|(pid, _)| pid)
+}
+
+/// The same with its start, as the platform counts it: together they name one process for good.
+pub fn shim_process(folder: &Path) -> Option<(i32, u64)> {
     match folder::AttemptFolder::new(folder.to_owned()).look() {
-        Ok(folder::State::Alive(Some(record))) => Some(record.pid),
+        Ok(folder::State::Alive(Some(record))) => Some((record.pid, record.started)),
         _ => None,
     }
 }

@@ -31,6 +31,7 @@ use super::folder::{self, AttemptFolder, ShimRecord};
 use super::frame::{Poke, Request};
 use super::spare::Seat;
 use super::{Exit, Launch};
+use crate::entrance::{refusal_of, Orders, ENTRANCE_ARGUMENT};
 use crate::platform;
 
 /// A daemon that does not read its pokes finds the outcome by itself within a second.
@@ -172,6 +173,9 @@ fn begin(
             let supervisor = Supervisor::new(worker, launch, attempt, streams);
             let (mut exit, is_clean) = supervisor.run(signals, note_worker);
             exit.started_at_ms = started_at_ms;
+            if launch.needs_entrance() {
+                exit.spawn_error = refusal_of(attempt.path(), exit.exit_code);
+            }
             (exit, is_clean)
         }
         Err(reason) => (never_spawned(reason), true),
@@ -198,9 +202,19 @@ fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<(Command, Streams
     let (stdin, input) = stdin(launch, attempt).map_err(in_folder)?;
     let mut command = Command::new(program);
     let stderr = &outputs[outputs.len() - 1];
+    if launch.needs_entrance() {
+        let orders = Orders {
+            worktree: launch.worktree.clone(),
+            secrets: launch.secrets.clone(),
+        };
+        let orders = serde_json::to_string(&orders).map_err(|error| in_folder(error.into()))?;
+        command
+            .args([ENTRANCE_ARGUMENT, orders.as_str()])
+            .args(&launch.argv);
+    } else {
+        command.arg0(&launch.argv[0]).args(&launch.argv[1..]);
+    }
     command
-        .arg0(&launch.argv[0])
-        .args(&launch.argv[1..])
         .current_dir(&launch.cwd)
         .env_clear()
         .envs(&launch.env)

@@ -9,6 +9,7 @@ mod files;
 mod limits;
 mod meter;
 mod oom;
+mod parked;
 mod pressure;
 #[cfg(test)]
 mod tests;
@@ -72,6 +73,11 @@ impl Surroundings {
     /// Whether the machine's processors can be read.
     pub(super) fn try_cpu(&self) -> Result<(), Unreadable> {
         self.files.try_open(Path::new("/proc/stat"))
+    }
+
+    /// Free memory that the machine's figure for what is available is without.
+    pub(super) fn parked(&mut self, total_bytes: u64) -> u64 {
+        parked::bytes(&mut self.files, total_bytes)
     }
 
     /// What the control groups leave of the machine's memory.

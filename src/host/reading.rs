@@ -53,7 +53,7 @@ pub struct Memory {
     /// All that there is, in bytes: the least of the machine's memory and of every limit.
     pub total_bytes: u64,
     /// What can still be taken without swapping, in bytes. Of the machine it is what the kernel estimates
-    /// (`MemAvailable`); of a control group the limit less what is in use, where file pages that nobody has used
+    /// (`MemAvailable`), and what it keeps free for single processors, up to a twentieth of all; of a control group the limit less what is in use, where file pages that nobody has used
     /// lately (`inactive_file`) count as free.
     pub available_bytes: u64,
     /// Which of them leaves the least available.

@@ -45,7 +45,11 @@ impl Host for Sampler {
         let machine = surroundings.try_memory().and_then(|()| system.memory());
         let swap = machine.as_ref().map(|(_, swap)| *swap).map_err(Clone::clone);
         let memory = place.clone().and(machine);
-        let memory = memory.and_then(|(memory, _)| surroundings.limit_memory(memory));
+        let memory = memory.and_then(|(mut memory, _)| {
+            let available = memory.available_bytes + surroundings.parked(memory.total_bytes);
+            memory.available_bytes = available.min(memory.total_bytes);
+            surroundings.limit_memory(memory)
+        });
         let cpu = surroundings.try_cpu().and_then(|()| system.cpu(now));
         let cpu = place.clone().and(cpu);
         let cpu = cpu.and_then(|cpu| surroundings.limit_cpu(now, cpu));

@@ -61,7 +61,8 @@ pub(crate) use log::Broken;
 pub use log::{Journal, Lsn, Options, Stats};
 pub use open::Opened;
 pub use record::{
-    AccountImage, AttemptImage, ClaudeFacts, EnvHash, Record, Spec, Spent, TaskImage, WorkspaceImage,
+    AccountImage, AttemptImage, ClaudeFacts, EnvHash, Extra, Record, Spec, Spent, TaskImage, WorkspaceImage,
+    WorktreeSpec,
 };
 pub use repair::{check, repair, RepairReport};
 

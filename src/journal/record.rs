@@ -38,14 +38,99 @@ pub struct Spec {
     /// The limit of one attempt, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<NonZeroU64>,
-    /// What the command reads on its standard input.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdin: Option<Box<str>>,
+    /// What few tasks have. It stands in the place of the `stdin` of old records, and reads like it where it can.
+    #[serde(default, rename = "stdin", skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Box<Extra>>,
     /// Its own options for a worker of kind `claude`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claude: Option<Box<ClaudeOptions>>,
+    /// The number of the task whose worker has queued it; `None` for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<NonZeroU64>,
     /// Hash of the client's message, to tell a repeat from a conflict.
     pub content: u64,
+}
+
+impl Spec {
+    /// What the command reads on its standard input.
+    #[must_use]
+    pub fn stdin(&self) -> Option<&str> {
+        self.extra.as_deref()?.stdin.as_deref()
+    }
+
+    /// The git worktree that it runs in.
+    #[must_use]
+    pub fn worktree(&self) -> Option<&WorktreeSpec> {
+        self.extra.as_deref()?.worktree.as_ref()
+    }
+}
+
+/// What few tasks have, apart from the many that have to fit into memory without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Extra {
+    /// What the command reads on its standard input.
+    pub stdin: Option<Box<str>>,
+    /// The git worktree that it runs in.
+    pub worktree: Option<WorktreeSpec>,
+}
+
+impl Extra {
+    /// `None` if there is nothing in it.
+    #[must_use]
+    pub fn of(stdin: Option<String>, worktree: Option<WorktreeSpec>) -> Option<Box<Self>> {
+        let stdin = stdin.map(String::into_boxed_str);
+        (stdin.is_some() || worktree.is_some()).then(|| Box::new(Self { stdin, worktree }))
+    }
+}
+
+/// How that stands in the journal: an input alone as its text, as ever.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Stdin(Box<str>),
+    Parts {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<Box<str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        worktree: Option<WorktreeSpec>,
+    },
+}
+
+impl From<Written> for Extra {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Stdin(text) => Self {
+                stdin: Some(text),
+                worktree: None,
+            },
+            Written::Parts { text, worktree } => Self {
+                stdin: text,
+                worktree,
+            },
+        }
+    }
+}
+
+impl From<Extra> for Written {
+    fn from(extra: Extra) -> Self {
+        match (extra.stdin, extra.worktree) {
+            (Some(text), None) => Self::Stdin(text),
+            (text, worktree) => Self::Parts { text, worktree },
+        }
+    }
+}
+
+/// The git worktree of a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorktreeSpec {
+    /// What its branch begins at; `None` for what is checked out when it first starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<Box<str>>,
+    /// The task whose worktree it is, if it is another one's: id, and when that was queued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<(Box<str>, Tick)>,
 }
 
 /// One record.

@@ -243,7 +243,7 @@ pub(super) fn since_epoch(started: u64) -> Duration {
     booted_at + Duration::from_millis(started * (1_000 / TICKS_PER_SECOND))
 }
 
-fn page_size() -> u64 {
+pub(crate) fn page_size() -> u64 {
     // SAFETY: `sysconf` takes a number and touches no memory of ours.
     u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }

@@ -21,6 +21,8 @@ use linux as system;
 #[cfg(target_os = "macos")]
 use macos as system;
 
+#[cfg(target_os = "linux")]
+pub(crate) use system::page_size;
 pub(crate) use system::{
     allowed_cpus, become_subreaper, children, children_of_main_thread, close_descriptors_from, escaped,
     has_environment_entry, is_this_program, offer_to_oom_killer, processes, proportional_bytes, punch_hole,

@@ -25,6 +25,9 @@ pub struct AdmissionAnswer {
     pub reservations: Vec<ReservationView>,
     /// What was learned of the tasks of each workspace and worker profile.
     pub learned: Vec<LearnedView>,
+    /// How far the usage limits of Claude accounts are used up, as their newest runs told this daemon; the fullest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<QuotaView>,
 }
 
 /// One reading of the machine; what is absent could not be read, or does not exist there.
@@ -83,6 +86,20 @@ pub struct GateState {
     /// Why it is closed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<String>,
+}
+
+/// One usage limit of a Claude account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct QuotaView {
+    /// The account, as the profiles name it.
+    pub account: String,
+    /// The CLI's word for what it limits: `five_hour`, `seven_day` …
+    pub window: String,
+    /// The part that is used, 1 for all of it; 0 once it was reset.
+    pub used_share: f64,
+    /// When it resets, in milliseconds since the Unix epoch; absent if that was not told, or is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_at_ms: Option<u64>,
 }
 
 /// What is reserved for one worker.

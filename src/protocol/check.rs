@@ -189,6 +189,7 @@ fn check_where(task: &TaskQueue) -> Checked {
             ));
         }
     }
+    check_worktree(task)?;
     if let Some(workspace) = task.workspace.as_deref().filter(|name| !name.is_empty()) {
         check_name("workspace", workspace)?;
     }
@@ -205,6 +206,21 @@ fn check_where(task: &TaskQueue) -> Checked {
     env.map(|variable| ("env", variable))
         .chain(task.env_add.iter().map(|variable| ("env_add", variable)))
         .try_for_each(|(field, (name, value))| check_variable(field, name, value))
+}
+
+fn check_worktree(task: &TaskQueue) -> Checked {
+    let Some(base) = &task.worktree_base else {
+        return Ok(());
+    };
+    if task.worktree == Some(false) {
+        let hint = "leave out `worktree_base`, or set `worktree`";
+        return Err(invalid("the task has a `worktree_base` and no worktree", hint));
+    }
+    if base.is_empty() || base.starts_with('-') || base.chars().any(|c| c.is_control() || c == ' ') {
+        let message = format!("`worktree_base` names no commit: {base:?}");
+        return Err(invalid(message, "give a branch, a tag or a commit"));
+    }
+    Ok(())
 }
 
 pub(super) fn check_variable(field: &str, name: &str, value: &str) -> Checked {

@@ -139,7 +139,7 @@ pub struct TaskQueue {
     /// `cwd` is only where the caller happens to be: the workspace's folder goes before it, unless `cwd` is in there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cwd_gives_way: bool,
-    /// The environment. Default: the daemon's own.
+    /// The environment; of it is kept what the config captures (`env_add` takes any variable). Default: the daemon's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
     /// The environment by the hash that `Environment` was answered with, in place of `env`.
@@ -190,6 +190,12 @@ pub struct TaskQueue {
     /// Options for a worker of kind `claude`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claude: Option<Box<ClaudeOptions>>,
+    /// Runs in a git worktree of its own, made from the repository of `cwd`. Default: the workspace's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
+    /// The branch, tag or commit that its worktree begins at. Default: what is checked out when it first starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree_base: Option<String>,
 }
 
 /// A process to start in a workspace.
@@ -351,7 +357,7 @@ pub struct ReserveIds {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
-    /// All of its variables.
+    /// All of its variables, of which those are kept that the config captures.
     pub variables: BTreeMap<String, String>,
 }
 

@@ -1,6 +1,7 @@
 //! The messages on the wire and their line codec; no sockets in here.
 
 mod admission;
+mod agents;
 mod answer;
 mod check;
 mod check_claude;
@@ -16,7 +17,10 @@ mod task_view;
 pub(crate) mod wording;
 mod workspace;
 
-pub use admission::{AdmissionAnswer, GateState, LearnedView, MarksView, ReadingView, ReservationView};
+pub use admission::{
+    AdmissionAnswer, GateState, LearnedView, MarksView, QuotaView, ReadingView, ReservationView,
+};
+pub use agents::{AgentRight, NoRight};
 pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
     HistoryInfo, MetricsText, Reserved, StatusAnswer, Summary,
@@ -36,7 +40,7 @@ pub use message::{
 };
 pub use schema::schema;
 pub use suggest::{hint, nearest};
-pub use task_view::{AttemptView, TaskView};
+pub use task_view::{AttemptView, TaskView, WorktreeView};
 pub use workspace::{
     OneWorkspace, WorkspaceCreate, WorkspaceEdit, WorkspaceRemove, WorkspaceRemoved, WorkspaceSettings,
     WorkspaceView, WorkspacesAnswer,

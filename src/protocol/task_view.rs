@@ -33,6 +33,9 @@ pub struct TaskView {
     pub argv: Option<Vec<String>>,
     /// The working folder.
     pub cwd: String,
+    /// The task whose worker has queued it; absent if the user has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// When it was queued, in milliseconds since the Unix epoch.
     pub submitted_at_ms: u64,
     /// What it waits for, as `ID:condition`.
@@ -57,11 +60,36 @@ pub struct TaskView {
     /// Its own options for a worker of kind `claude`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claude: Option<Box<ClaudeOptions>>,
+    /// The git worktree that it runs in, if it runs in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<WorktreeView>,
     /// While it is `waiting`: what it asks, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<QuestionView>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
+}
+
+/// A task's git worktree. Path and branch are known once an attempt has made it, and stand in `worktree.json` in that
+/// attempt's folder; the command line's `show` adds them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct WorktreeView {
+    /// The task whose worktree it is, if it goes on in that of another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// What its branch begins at; absent for what is checked out when it first starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The folder in it that the worker works in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// Its branch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
 }
 
 /// One execution of a task.

@@ -173,7 +173,7 @@ fn unknown_names_are_told_the_nearest_known_one() {
     ");
     insta::assert_snapshot!(refused("{\"TaskQueue\":{\"a`, expected `b\":1}}"), @r"
     unknown_field: `TaskQueue` has no field `a`, expected `b`
-    hint: known are: id, priority, command, argv, worker, cwd, cwd_gives_way, env, env_ref, env_add, workspace, default_workspace, label, after, delay_ms, not_before_ms, timeout_ms, retries, max_queue_time_ms, hold, memory_bytes, cpus, stdin, claude
+    hint: known are: id, priority, command, argv, worker, cwd, cwd_gives_way, env, env_ref, env_add, workspace, default_workspace, label, after, delay_ms, not_before_ms, timeout_ms, retries, max_queue_time_ms, hold, memory_bytes, cpus, stdin, claude, worktree, worktree_base
     ");
     let long = format!("{{\"{}\":{{}}}}", "x".repeat(100_000));
     assert!(refused(long).len() < 500);
@@ -469,6 +469,8 @@ fn any_task() -> impl Strategy<Value = TaskQueue> {
             default_workspace: None,
             env_ref: None,
             claude: None,
+            worktree: retries.map(|retries| retries > 0),
+            worktree_base: None,
         }
     })
 }

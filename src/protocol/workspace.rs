@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::AgentRight;
+
 /// What a workspace gives to its tasks. The journal keeps it in this shape, too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -36,11 +38,17 @@ pub struct WorkspaceSettings {
     /// Added to the priority of each task when it is queued, -255 to 255; the sum stays within 0 to 255.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What its workers may ask of the daemon besides what concerns their own tasks; absent for what the config says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_agents: Option<Vec<AgentRight>>,
+    /// Its tasks run in git worktrees of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceSettings {
     /// Names of the values, as `unset` takes them.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 11] = [
         "folder",
         "env",
         "worker",
@@ -50,6 +58,8 @@ impl WorkspaceSettings {
         "budget_usd",
         "weight",
         "priority_offset",
+        "allow_agents",
+        "worktree",
     ];
 
     /// Takes over what `above` says; variables are merged name by name.
@@ -69,6 +79,10 @@ impl WorkspaceSettings {
         self.budget_usd = above.budget_usd.or(self.budget_usd);
         self.weight = above.weight.or(self.weight);
         self.priority_offset = above.priority_offset.or(self.priority_offset);
+        if above.allow_agents.is_some() {
+            self.allow_agents = above.allow_agents;
+        }
+        self.worktree = above.worktree.or(self.worktree);
     }
 
     /// Takes a value away: one of [`Self::NAMES`], or `env.NAME` for one variable. Whether there is such a value.
@@ -83,6 +97,8 @@ impl WorkspaceSettings {
             "budget_usd" => self.budget_usd = None,
             "weight" => self.weight = None,
             "priority_offset" => self.priority_offset = None,
+            "allow_agents" => self.allow_agents = None,
+            "worktree" => self.worktree = None,
             variable => match variable.strip_prefix("env.") {
                 Some(variable) => drop(self.env.remove(variable)),
                 None => return false,
@@ -130,6 +146,12 @@ pub struct WorkspaceCreate {
     /// Added to the priority of each task when it is queued, -255 to 255.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What its workers may ask of the daemon besides what concerns their own tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_agents: Option<Vec<AgentRight>>,
+    /// Its tasks run in git worktrees of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceCreate {
@@ -146,6 +168,8 @@ impl WorkspaceCreate {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            allow_agents: self.allow_agents.clone(),
+            worktree: self.worktree,
         }
     }
 }
@@ -186,6 +210,12 @@ pub struct WorkspaceEdit {
     /// A new priority offset, for tasks not yet queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// New rights of its workers; none of them for an empty list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_agents: Option<Vec<AgentRight>>,
+    /// Whether its tasks, those not yet queued, run in git worktrees of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl WorkspaceEdit {
@@ -202,6 +232,8 @@ impl WorkspaceEdit {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            allow_agents: self.allow_agents.clone(),
+            worktree: self.worktree,
         }
     }
 }

@@ -71,6 +71,8 @@ fn check_values(part: &Template) -> Result<(), Fault> {
         budget_usd: part.budget_usd,
         weight: part.weight,
         priority_offset: part.priority_offset,
+        allow_agents: part.allow_agents.clone(),
+        worktree: part.worktree,
     };
     check_settings(&settings).map_err(|error| {
         let key = error.message.split('`').nth(1).unwrap_or_default();

@@ -65,6 +65,8 @@ impl Template {
             budget_usd: self.budget_usd,
             weight: self.weight,
             priority_offset: self.priority_offset,
+            allow_agents: self.allow_agents.clone(),
+            worktree: self.worktree,
         };
         settings.overlay(create.settings());
         let task = |task: &TemplateTask| (task.name.clone(), task.queued(&create.name, &values));
@@ -126,6 +128,7 @@ impl TemplateTask {
             worker: self.worker.clone(),
             label: self.label.as_deref().map(|label| replaced(label, values)),
             priority: self.priority,
+            worktree: self.worktree,
             after: self.after.clone(),
             workspace: Some(workspace.to_owned()),
             ..TaskQueue::default()

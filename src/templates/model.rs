@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ByteSize, StartRate};
+use crate::protocol::AgentRight;
 
 /// A template, as it stands in its file or with all that it extends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,12 @@ pub struct Template {
     /// Added to the priority of each task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_offset: Option<i16>,
+    /// What the workspace's workers may ask of the daemon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_agents: Option<Vec<AgentRight>>,
+    /// Tasks run in git worktrees of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
     /// Variables for the workspace's tasks; their values may hold placeholders.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -78,6 +85,9 @@ pub struct TemplateTask {
     /// Its label; may hold placeholders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// It runs in a git worktree of its own, or does not, whatever the template says for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
     /// Its priority, to which the workspace's offset is added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
@@ -101,6 +111,8 @@ impl Template {
             budget_usd,
             weight,
             priority_offset,
+            allow_agents,
+            worktree,
             env,
             variables,
             tasks,
@@ -117,6 +129,8 @@ impl Template {
         self.budget_usd = budget_usd.or(self.budget_usd);
         self.weight = weight.or(self.weight);
         self.priority_offset = priority_offset.or(self.priority_offset);
+        self.allow_agents = allow_agents.or(self.allow_agents.take());
+        self.worktree = worktree.or(self.worktree);
         self.env.extend(env);
         self.variables.extend(variables);
         for task in tasks {

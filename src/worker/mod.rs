@@ -15,6 +15,7 @@ use thiserror::Error;
 use wezterm_parallel_scheduler::{Reason, State};
 
 pub use self::claude::{judge_claude, Silence};
+pub use self::program::find as find_program;
 use crate::config::{WorkerConfig, WorkerKind};
 use crate::executor::{Exit, StopCause};
 use crate::protocol::{ClaudeOptions, ARGUMENT_BYTES_MAX};

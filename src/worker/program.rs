@@ -10,7 +10,10 @@ use super::JobError;
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Whether `program` can be executed from `cwd` with this PATH.
-pub(super) fn find(program: &str, cwd: &Path, path: Option<&str>) -> Result<(), JobError> {
+///
+/// # Errors
+/// If it cannot, with the paths that were tried.
+pub fn find(program: &str, cwd: &Path, path: Option<&str>) -> Result<(), JobError> {
     let folders: Vec<&str> = if program.contains('/') {
         vec!["."]
     } else {

@@ -225,6 +225,8 @@ pub(crate) fn command(argv: &[&str]) -> Launch {
         env: BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]),
         stdin: None,
         stdin_open: false,
+        worktree: None,
+        secrets: Vec::new(),
         separate_stderr: false,
         timeout_ms: None,
         stop: plan(libc::SIGTERM, 60_000),

@@ -143,12 +143,16 @@ impl Home {
 
     /// Starts the daemon in the foreground and waits until it answers.
     pub fn daemon(&self) -> Daemon<'_> {
+        self.daemon_of(self.command(["daemon"]))
+    }
+
+    /// The same by a command that a test has changed.
+    pub fn daemon_of(&self, mut command: Command) -> Daemon<'_> {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.path().join("daemon.log"));
-        let child = self
-            .command(["daemon"])
+        let child = command
             .stderr(log.expect("a log"))
             .spawn()
             .expect("the daemon starts");

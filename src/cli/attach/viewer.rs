@@ -22,7 +22,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::question_text::Teller;
 use crate::cli::task_text::{end_words, has_ended, has_succeeded, pause_words};
-use crate::cli::{screen, value};
+use crate::cli::{screen, value, worktree_text};
 use crate::pane::wezterm::is_busy;
 use crate::pane::{settle, Growth, Keys, Signals};
 use crate::protocol::{StatusAnswer, TaskView};
@@ -239,6 +239,10 @@ impl Viewer<'_> {
             }
             if view.outcome.is_some() {
                 self.page.say(&words::footer(task, view))?;
+                let worktree = [worktree_text::line(task), worktree_text::left_behind(task)];
+                for words in worktree.into_iter().flatten() {
+                    self.page.say(&words::note(&words))?;
+                }
             }
         }
         let id = task.id.clone();

@@ -136,6 +136,7 @@ struct Sort<'a> {
     env: Option<&'a BTreeMap<String, String>>,
     env_add: &'a BTreeMap<String, String>,
     env_ref: Option<&'a str>,
+    worktree: (Option<bool>, Option<&'a str>),
     /// Numbers with a point have no hash: these few go by their text.
     claude: Option<String>,
 }
@@ -153,6 +154,7 @@ impl<'a> Sort<'a> {
             env: task.env.as_ref(),
             env_add: &task.env_add,
             env_ref: task.env_ref.as_deref(),
+            worktree: (task.worktree, task.worktree_base.as_deref()),
             claude: task.claude.as_ref().map(|options| format!("{options:?}")),
         }
     }
@@ -174,6 +176,8 @@ fn question(task: &TaskQueue, path: &str) -> TaskQueue {
         env_add: task.env_add.clone(),
         env_ref: task.env_ref.clone(),
         stdin: task.stdin.clone(),
+        worktree: task.worktree,
+        worktree_base: task.worktree_base.clone(),
         claude: task.claude.clone().map(without_session),
         ..TaskQueue::default()
     }

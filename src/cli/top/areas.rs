@@ -47,7 +47,11 @@ impl Areas {
         let mut left = Rect::new(0, 0, width, height);
         let small = height < SMALL;
         let title = cut(&mut left, 1);
-        let gauges = cut(&mut left, 2);
+        let has_quota = model
+            .machine
+            .as_ref()
+            .is_some_and(|machine| !machine.quotas.is_empty());
+        let gauges = cut(&mut left, if has_quota && !small { 3 } else { 2 });
         let sparks = match height {
             _ if small => 0,
             TALL.. => SPARK_TALL,

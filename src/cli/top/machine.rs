@@ -4,10 +4,12 @@
 
 use std::collections::HashMap;
 
-use crate::protocol::{AdmissionAnswer, ReadingView};
+use crate::protocol::{AdmissionAnswer, QuotaView, ReadingView};
 
 /// Shares of memory are shown no finer than this.
 const MEMORY_STEPS: f64 = 200.0;
+/// There is one line for them.
+const QUOTAS_SHOWN: usize = 2;
 
 /// What the gauges show.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +20,8 @@ pub(super) struct Machine {
     pub(super) cpu: Option<Cpu>,
     pub(super) memory: Option<Memory>,
     pub(super) stall: Option<Stall>,
+    /// The two fullest usage limits of Claude accounts.
+    pub(super) quotas: Vec<Quota>,
     /// Closed gates and why.
     pub(super) closed: Vec<(String, String)>,
     /// What could not be read, or is too old.
@@ -51,6 +55,16 @@ pub(super) struct Stall {
     pub(super) mark: u16,
 }
 
+/// A usage limit of a Claude account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Quota {
+    /// In whole percent.
+    pub(super) used: u16,
+    /// What it limits, and whom if the account has a name of its own.
+    pub(super) name: String,
+    pub(super) resets_at_ms: Option<u64>,
+}
+
 impl Machine {
     pub(super) fn new(answer: &AdmissionAnswer) -> Self {
         let closed = answer.gates.iter().filter(|gate| !gate.is_open);
@@ -70,6 +84,7 @@ impl Machine {
                     share: percent(share),
                     mark: percent(answer.marks.stall_high),
                 }),
+            quotas: answer.quotas.iter().take(QUOTAS_SHOWN).map(quota).collect(),
             closed: closed
                 .map(|gate| (gate.gate.clone(), gate.messages.join("; ")))
                 .collect(),
@@ -104,6 +119,20 @@ fn memory(answer: &AdmissionAnswer, reading: &ReadingView) -> Option<Memory> {
         reserved: rounded(answer.reserved_bytes),
         floor: answer.marks.memory_floor_bytes.unwrap_or(0),
     })
+}
+
+fn quota(view: &QuotaView) -> Quota {
+    // There is little room for the CLI's own words.
+    let window = view.window.replace("five_hour", "5h").replace("seven_day", "7d");
+    let window = window.replace('_', " ");
+    Quota {
+        used: percent(view.used_share),
+        name: match view.account.as_str() {
+            "default" => window,
+            account => format!("{window}, {account}"),
+        },
+        resets_at_ms: view.resets_at_ms,
+    }
 }
 
 fn trouble(reading: &ReadingView) -> Option<String> {

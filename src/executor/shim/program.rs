@@ -14,16 +14,29 @@ use crate::executor::Launch;
 /// What a shell searches when there is no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// The program's full path, or the reason why there is none.
+/// The program's full path, or the reason why there is none. What runs in a worktree is looked for there, once that is
+/// there.
 pub(super) fn find(launch: &Launch) -> Result<PathBuf, String> {
     enter(&launch.cwd)?;
+    if launch.worktree.is_some() {
+        return entrance();
+    }
     let name = launch.argv.first().filter(|name| !name.is_empty());
     let name = name.ok_or("the command is empty")?;
     let candidates = candidates(name, launch);
     match candidates.iter().find(|path| is_program(path)) {
+        Some(_) if launch.needs_entrance() => entrance(),
         Some(path) => Ok(path.clone()),
         None => Err(explain_missing(name, &candidates)),
     }
+}
+
+/// This very program, also when its file has been replaced since it was started.
+fn entrance() -> Result<PathBuf, String> {
+    if cfg!(target_os = "linux") {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe().map_err(|error| format!("the path of this program cannot be told: {error}"))
 }
 
 fn enter(cwd: &Path) -> Result<(), String> {
@@ -104,6 +117,8 @@ mod tests {
             folder: PathBuf::from("/nowhere"),
             argv: vec![program.to_owned()],
             cwd: cwd.to_owned(),
+            worktree: None,
+            secrets: Vec::new(),
             env: BTreeMap::from_iter(path),
             stdin: None,
             stdin_open: false,

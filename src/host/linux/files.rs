@@ -55,10 +55,20 @@ impl Files {
         }
     }
 
+    /// So much of its text at most, from its beginning; `None` if it cannot be read.
+    pub(super) fn beginning(&mut self, path: &Path, length: u64) -> Option<Cow<'_, str>> {
+        self.load_up_to(path, length).ok()?;
+        Some(String::from_utf8_lossy(&self.buffer))
+    }
+
     fn load(&mut self, path: &Path) -> io::Result<()> {
+        self.load_up_to(path, LENGTH_MAX)
+    }
+
+    fn load_up_to(&mut self, path: &Path, length: u64) -> io::Result<()> {
         let file = File::open(self.locate(path))?;
         self.buffer.clear();
-        file.take(LENGTH_MAX).read_to_end(&mut self.buffer)?;
+        file.take(length).read_to_end(&mut self.buffer)?;
         Ok(())
     }
 }

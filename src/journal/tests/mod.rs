@@ -47,6 +47,24 @@ fn submission(key: u64) -> Submission {
     }
 }
 
+#[test]
+fn an_input_alone_stands_as_text_as_it_did_in_old_records() {
+    let mut spec = spec(1);
+    for (extra, stands_as) in [
+        (Extra::of(None, None), None),
+        (Extra::of(Some("in".into()), None), Some(serde_json::json!("in"))),
+        (
+            Extra::of(Some("in".into()), Some(WorktreeSpec::default())),
+            Some(serde_json::json!({"text": "in", "worktree": {}})),
+        ),
+    ] {
+        spec.extra = extra;
+        let value = serde_json::to_value(&spec).unwrap();
+        assert_eq!(value.get("stdin").cloned(), stands_as);
+        assert_eq!(serde_json::from_value::<Spec>(value).unwrap(), spec);
+    }
+}
+
 fn spec(key: u64) -> Spec {
     Spec {
         name: None,
@@ -56,8 +74,9 @@ fn spec(key: u64) -> Spec {
         env: EnvHash(7),
         label: None,
         timeout_ms: None,
-        stdin: None,
+        extra: None,
         claude: None,
+        parent: None,
         content: key,
     }
 }

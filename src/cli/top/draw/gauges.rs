@@ -8,9 +8,9 @@ use ratatui::Frame;
 
 use super::{BOLD, CYAN, DIM, GREEN, YELLOW};
 use crate::cli::text::{truncated, visible};
-use crate::cli::top::machine::{Cpu, Machine, Memory, Stall};
+use crate::cli::top::machine::{Cpu, Machine, Memory, Quota, Stall};
 use crate::cli::top::model::Model;
-use crate::cli::value::short_bytes;
+use crate::cli::value::{short_bytes, short_duration};
 
 const LABEL: usize = 7;
 /// Words beside a bar; where there is room, twice as many.
@@ -29,7 +29,7 @@ struct Bar {
     is_closed: bool,
 }
 
-/// Four of them in two lines.
+/// Four of them in two lines, and where the account's limits are known one line more.
 pub(super) fn gauges(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let machine = model.machine.as_ref();
     let is_wide = area.width / 2 >= WIDE;
@@ -39,7 +39,10 @@ pub(super) fn gauges(frame: &mut Frame<'_>, model: &Model, area: Rect) {
         memory(machine, is_wide),
         stall(machine),
     ];
-    for (number, (label, bar, words)) in cells.into_iter().enumerate() {
+    let known = machine.map_or(&[][..], |machine| &machine.quotas);
+    let quotas = known.iter().map(|known| quota(known, model.now_ms, is_wide));
+    let places = usize::from(area.height) * 2;
+    for (number, (label, bar, words)) in cells.into_iter().chain(quotas).take(places).enumerate() {
         let half = half(area, number % 2);
         let row = Rect::new(half.x, area.y + (number / 2) as u16, half.width, 1);
         Paragraph::new(gauge(label, bar, &words, row.width)).render(row, frame.buffer_mut());
@@ -119,6 +122,22 @@ fn stall(machine: Option<&Machine>) -> Gauge {
     let words = |stall: &Stall| format!("{} % of the time", stall.share);
     let stall = machine.and_then(|machine| machine.stall.as_ref());
     told("stall", machine, stall, bar, words)
+}
+
+fn quota(quota: &Quota, now_ms: u64, is_wide: bool) -> Gauge {
+    let bar = Bar {
+        filled: f64::from(quota.used) / 100.0,
+        is_closed: quota.used >= 100,
+        ..Bar::default()
+    };
+    let words = format!("{} % {}", quota.used, visible(&quota.name));
+    let reset = quota
+        .resets_at_ms
+        .filter(|_| is_wide)
+        .map_or_else(String::new, |at| {
+            format!(", resets in {}", short_duration(at.saturating_sub(now_ms)))
+        });
+    ("quota", Some(bar), words + &reset)
 }
 
 /// A mark means something only where tasks wait for it.

@@ -9,8 +9,8 @@ use super::*;
 use crate::cli::top::model::Input;
 use crate::cli::top::typed::{Key, Typed};
 use crate::protocol::{
-    AdmissionAnswer, AttemptView, ExplanationView, GateState, GateView, MarksView, QuestionView, ReadingView,
-    ReservationView, StatusAnswer, TaskView,
+    AdmissionAnswer, AttemptView, ExplanationView, GateState, GateView, MarksView, QuestionView, QuotaView,
+    ReadingView, ReservationView, StatusAnswer, TaskView,
 };
 
 const NOW: u64 = 1_800_000_000_000;
@@ -255,6 +255,31 @@ fn closed_gates_and_a_daemon_that_is_away() {
     model.update(NOW, Input::Picture(picture));
     model.update(NOW, Input::Away);
     insta::assert_snapshot!("gates_80x24", shown(&mut model));
+}
+
+#[test]
+fn usage_limits_where_they_are_known() {
+    let quota = |account: &str, window: &str, used_share, resets_at_ms| QuotaView {
+        account: account.into(),
+        window: window.into(),
+        used_share,
+        resets_at_ms,
+    };
+    let answer = AdmissionAnswer {
+        quotas: vec![
+            quota("work", "five_hour", 1.0, Some(NOW + 7_800_000)),
+            quota("default", "seven_day", 0.62, None),
+            quota("default", "five_hour", 0.1, None),
+        ],
+        ..admission(3.4)
+    };
+    for (size, name) in [(SMALL, "80x24"), (LARGE, "200x60")] {
+        let mut model = model(size, tasks());
+        model.update(NOW, Input::Admission(Box::new(answer.clone())));
+        let text = shown(&mut model);
+        let top: Vec<&str> = text.lines().take(6).collect();
+        insta::assert_snapshot!(format!("quota_{name}"), top.join("\n"));
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod entrance;
 pub mod executor;
 pub mod gauge;
+pub mod history;
 pub mod host;
 pub mod journal;
 pub mod listener;

@@ -5,11 +5,11 @@
 
 mod support;
 
-use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 
+use support::disk::SmallDisk;
 use support::wire::Wire;
 use support::{shown, wait_for, Home, PROGRAM};
 use wezterm_parallel::client::Client;
@@ -29,65 +29,6 @@ fn submit(home: &Home, task: TaskQueue) -> Result<Answer, ErrorCode> {
         Ok(answer) => Ok(answer),
         Err(ClientError::Refused(refusal)) => Err(refusal.code),
         Err(error) => panic!("{error}"),
-    }
-}
-
-/// The home's data folder on a file system of its own, of a few hundred KiB.
-struct SmallDisk {
-    folder: PathBuf,
-}
-
-impl SmallDisk {
-    /// `None`, with the reason on stderr, where this may not be done.
-    fn mount(home: &Home) -> Option<Self> {
-        let folder = home.data();
-        std::fs::create_dir_all(&folder).expect("the data folder");
-        let options = "size=512k,mode=700";
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "small"]).arg(&folder);
-        match mount.output() {
-            Ok(output) if output.status.success() => Some(Self { folder }),
-            other => {
-                eprintln!("skipped: a small file system cannot be mounted here: {other:?}");
-                None
-            }
-        }
-    }
-
-    fn remount(&self, options: &str) {
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-o", &format!("remount,{options}")])
-            .arg(&self.folder);
-        let output = mount.output().expect("mount is there");
-        assert!(output.status.success(), "{}", shown(&output));
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.folder.join("ballast")
-    }
-
-    /// Takes every byte that is left.
-    fn fill(&self) {
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.ballast());
-        let mut file = file.expect("the ballast");
-        for chunk in [4096, 512, 1] {
-            while file.write(&vec![b'x'; chunk]).is_ok_and(|count| count > 0) {}
-        }
-    }
-
-    fn make_room(&self) {
-        std::fs::remove_file(self.ballast()).expect("it is full");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: what still runs on it keeps it until it ends.
-        let _ = Command::new("umount").arg("-l").arg(&self.folder).status();
     }
 }
 

@@ -8,7 +8,9 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::text::{self, GREEN, RED, YELLOW};
 use super::value::short_bytes;
-use super::{doctor_claude as claude, doctor_journal as journal, screen, task_text};
+use super::{
+    doctor_claude as claude, doctor_history as history, doctor_journal as journal, screen, task_text,
+};
 use crate::client::{Client, ClientError};
 use crate::config::{Config, Loaded, Paths};
 use crate::executor::Means;
@@ -57,6 +59,8 @@ impl DoctorArgs {
         }
         let daemon = check_daemon(&paths, &mut report);
         journal::check(&paths, daemon.as_ref(), self.repair, &mut report)?;
+        let loaded = config.as_ref().map(|loaded| &loaded.config);
+        history::check(&paths, loaded, daemon.as_ref(), &mut report);
         check_space(&paths.data, &mut report);
         check_slots(config.as_ref(), &mut report);
         check_shell(&mut report);

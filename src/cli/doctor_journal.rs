@@ -56,7 +56,7 @@ pub(super) fn check(
 }
 
 /// The data folder's lock. A daemon that could not start may be about to let go of it.
-fn lock_data(paths: &Paths) -> Result<impl Sized, daemon::DaemonError> {
+pub(super) fn lock_data(paths: &Paths) -> Result<impl Sized, daemon::DaemonError> {
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match daemon::lock_data(paths) {

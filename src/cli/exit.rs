@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::client::ClientError;
 use crate::config::ConfigError;
+use crate::history::HistoryError;
 use crate::pane::wezterm::WeztermError;
 use crate::protocol::{ErrorAnswer, ErrorCode};
 use crate::worktree::WorktreeError;
@@ -145,6 +146,13 @@ impl From<ClientError> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::usage(error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        let message = super::text::visible(&error.to_string());
+        Self::refused(message).hint(error.hint())
     }
 }
 

@@ -22,12 +22,17 @@ mod current_workspace;
 mod daemon;
 mod doctor;
 mod doctor_claude;
+mod doctor_history;
 mod doctor_journal;
 mod draft;
 mod edit;
 mod exit;
 mod explain;
 mod follow;
+mod history;
+mod history_files;
+mod history_restore;
+mod history_text;
 mod hold;
 mod human_view;
 mod interrupt;
@@ -149,6 +154,7 @@ enum Command {
     Attach(attach::AttachArgs),
     Answer(answer::AnswerArgs),
     Cost(cost::CostArgs),
+    History(Box<history::HistoryArgs>),
     Metrics(metrics::MetricsArgs),
     Wait(wait::WaitArgs),
     Cancel(cancel::CancelArgs),
@@ -216,6 +222,7 @@ impl Command {
             Self::Attach(args) => args.run(context),
             Self::Answer(args) => args.run(context),
             Self::Cost(args) => args.run(context),
+            Self::History(args) => args.run(context),
             Self::Metrics(args) => args.run(context),
             Self::Wait(args) => args.run(context),
             Self::Cancel(args) => args.run(context),
@@ -299,73 +306,82 @@ mod tests {
 
     #[test]
     fn mistakes_are_usage_errors() {
-        for line in [
-            "queue -p 256 x",
-            "queue -p -1 x",
-            "queue --delay 5 x",
-            "queue --delay 5s --at 18:30 x",
-            "queue --id a/b x",
-            "queue --memory lots x",
-            "queue --cpus 0 x",
-            "queue --after a:later x",
-            "status --state sleeping",
-            "edit 7",
-            "retry",
-            "retry 7 --all-failed",
-            "answer 7",
-            "answer 7 maybe",
-            "cost --by hour",
-            "cost --since soon",
-            "cost --json --by day",
-            "queue --shell --worker claude x",
-            "queue --shell -- ls",
-            "queue --fork x",
-            "queue --resume a --continue-from 7 x",
-            "resume 7 --worker claude",
-            "wait 7 --all",
-            "pause 7 --workspace api",
-            "cancel",
-            "queue --no-such-option x",
-            "queue --pane here x",
-            "queue --edit x",
-            "queue --edit --prompt x",
-            "queue --edit -- ls",
-            "setup",
-            "setup wezterm --print --yes",
-            "panes",
-            "panes open --slots 0",
-            "panes open --layout spiral",
-            "panes open --here --new-tab",
-            "panes open --restore --slots 2",
-            "panes assign 1",
-            "workspace create",
-            "workspace create api --rate soon",
-            "workspace create api --set branch",
-            "workspace create api --folder /tmp --no-folder",
-            "workspace use",
-            "workspace use api --none",
-            "template new a/b",
-            "process spawn",
-            "process spawn x -- y",
-            "process spawn --ready-port 0 x",
-            "process spawn --ready-port 80 --ready-line up x",
-            "process spawn --ready-timeout 5s x",
-            "process spawn --restart sometimes x",
-            "process stop",
-            "process log dev -f --run 2",
-            "report asleep",
-            "log @x",
-            "panes assign 1 new",
-            "queue --no-worktree --worktree-base main x",
-            "worktree",
-            "worktree merge",
-            "worktree diff",
-            "no-such-command",
-        ] {
+        for line in MISTAKES {
             let error = parse(line).expect_err(line);
             assert!(error.use_stderr(), "{line}");
         }
     }
+
+    const MISTAKES: &[&str] = &[
+        "queue -p 256 x",
+        "queue -p -1 x",
+        "queue --delay 5 x",
+        "queue --delay 5s --at 18:30 x",
+        "queue --id a/b x",
+        "queue --memory lots x",
+        "queue --cpus 0 x",
+        "queue --after a:later x",
+        "status --state sleeping",
+        "edit 7",
+        "retry",
+        "retry 7 --all-failed",
+        "answer 7",
+        "answer 7 maybe",
+        "cost --by hour",
+        "cost --since soon",
+        "cost --json --by day",
+        "history --state running",
+        "history --limit 0",
+        "history --page here",
+        "history --since soon",
+        "history --until 18:30",
+        "history --json export",
+        "history import",
+        "queue --shell --worker claude x",
+        "queue --shell -- ls",
+        "queue --fork x",
+        "queue --resume a --continue-from 7 x",
+        "resume 7 --worker claude",
+        "wait 7 --all",
+        "pause 7 --workspace api",
+        "cancel",
+        "queue --no-such-option x",
+        "queue --pane here x",
+        "queue --edit x",
+        "queue --edit --prompt x",
+        "queue --edit -- ls",
+        "setup",
+        "setup wezterm --print --yes",
+        "panes",
+        "panes open --slots 0",
+        "panes open --layout spiral",
+        "panes open --here --new-tab",
+        "panes open --restore --slots 2",
+        "panes assign 1",
+        "workspace create",
+        "workspace create api --rate soon",
+        "workspace create api --set branch",
+        "workspace create api --folder /tmp --no-folder",
+        "workspace use",
+        "workspace use api --none",
+        "template new a/b",
+        "process spawn",
+        "process spawn x -- y",
+        "process spawn --ready-port 0 x",
+        "process spawn --ready-port 80 --ready-line up x",
+        "process spawn --ready-timeout 5s x",
+        "process spawn --restart sometimes x",
+        "process stop",
+        "process log dev -f --run 2",
+        "report asleep",
+        "log @x",
+        "panes assign 1 new",
+        "queue --no-worktree --worktree-base main x",
+        "worktree",
+        "worktree merge",
+        "worktree diff",
+        "no-such-command",
+    ];
 
     #[test]
     fn completions_and_manual_pages_can_be_made() {

@@ -29,7 +29,7 @@ pub(super) enum Kind {
 }
 
 /// Every key outside of the tables that users name the entries of.
-pub(super) const KEYS: [(&str, Kind); 44] = [
+pub(super) const KEYS: [(&str, Kind); 45] = [
     ("pool.slots", Kind::Text),
     ("pool.default_worker", Kind::Text),
     ("pool.default_priority", Kind::Number),
@@ -64,6 +64,7 @@ pub(super) const KEYS: [(&str, Kind); 44] = [
     ("log.level", Kind::Text),
     ("log.files", Kind::Number),
     ("journal.snapshot_bytes", Kind::Text),
+    ("state.sqlite", Kind::Flag),
     ("agents.allow", Kind::List),
     ("environment.capture", Kind::List),
     ("environment.inherit", Kind::List),

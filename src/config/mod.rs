@@ -26,7 +26,7 @@ pub use load::Loaded;
 pub use metrics::{MetricsConfig, MetricsListen};
 pub use model::{
     BudgetConfig, Config, JournalConfig, LimitsConfig, LogConfig, Output, Pool, Quota, Retention,
-    SchedulerConfig, Slots, TaperStep, DEFAULTS_TOML,
+    SchedulerConfig, Slots, StateConfig, TaperStep, DEFAULTS_TOML,
 };
 pub use paths::{ensure_private_dir, Paths};
 pub use room::WorkerLimits;

@@ -44,6 +44,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The journal.
     pub journal: JournalConfig,
+    /// What is kept beside the journal.
+    pub state: StateConfig,
     /// Figures for Prometheus.
     pub metrics: MetricsConfig,
     /// What workers may ask of the daemon.
@@ -161,6 +163,14 @@ pub struct JournalConfig {
     pub snapshot_bytes: ByteSize,
 }
 
+/// What is kept beside the journal.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateConfig {
+    /// Every ended task in a database that can be searched, and a backup of the journal.
+    pub sqlite: bool,
+}
+
 /// Usage limits of Claude accounts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -216,6 +226,7 @@ impl Default for Config {
             output: Output::default(),
             log: LogConfig::default(),
             journal: JournalConfig::default(),
+            state: StateConfig::default(),
             metrics: MetricsConfig::default(),
             agents: AgentsConfig::default(),
             environment: EnvironmentConfig::default(),

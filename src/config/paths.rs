@@ -97,6 +97,12 @@ impl Paths {
         self.config_dir.join("templates")
     }
 
+    /// The history, if it is kept.
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.data.join("history.sqlite")
+    }
+
     /// Names the workspace that `workspace use` has chosen, if any.
     #[must_use]
     pub fn current_workspace(&self) -> PathBuf {

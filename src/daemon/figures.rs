@@ -67,6 +67,7 @@ pub(super) fn info(paths: &Paths, config: Option<&Path>, warnings: Vec<String>) 
         data: paths.data.display().to_string(),
         config: config.map(|path| path.display().to_string()),
         metrics: None,
+        history: None,
         warnings,
     }
 }

@@ -30,7 +30,6 @@ use crate::config::{ensure_private_dir, Config, ConfigError, Loaded, Paths};
 use crate::engine::{self, Command, Engine, Inputs, Parts};
 use crate::executor::{AttemptId, ExecutorOptions, ProcessExecutor, Report};
 use crate::gauge::{Gauge, Gauged};
-use crate::host::Sampler;
 use crate::journal::{self, JournalError};
 use crate::listener::{Heard, Listener};
 use crate::logging::{self, Destination, LogError};
@@ -320,11 +319,12 @@ fn parts(
         recovered,
         executor: Box::new(executor),
         listener: Listener::start(heard).map_err(DaemonError::io("the listener's thread"))?,
-        gauge: Gauge::start(Box::new(Sampler::new()), gauged)
+        gauge: Gauge::start(Box::new(crate::host::Sampler::new()), gauged)
             .map_err(DaemonError::io("the gauge's thread"))?,
         prober: Prober::new(probed),
         tasks_folder: paths.data.join("tasks"),
         peaks_file: paths.data.join("peaks.json"),
+        history_file: paths.history(),
         status_file: paths.status_file.clone(),
         templates: Templates::new(paths.templates()),
         environment: own_environment(),

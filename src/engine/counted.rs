@@ -29,6 +29,7 @@ impl Engine {
             removed: &batch.removed,
         };
         counting.count(records);
+        self.history.note(records);
     }
 
     /// So long after the decision the launcher has an attempt.

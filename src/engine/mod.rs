@@ -24,6 +24,9 @@ mod environments;
 mod errors;
 mod facts;
 mod hash;
+mod history;
+mod history_health;
+mod history_missing;
 mod numbers;
 mod parts;
 mod perform;
@@ -36,6 +39,7 @@ mod recover;
 mod reload;
 mod reports;
 mod requests;
+mod restore;
 mod room;
 mod sessions;
 mod status_file;
@@ -61,13 +65,13 @@ use self::agents::Shims;
 use self::batch::{Batch, Removed};
 use self::clock::Clock;
 use self::environments::Variables;
+use self::history::History;
 use self::parts::{limits, shares};
 use self::questions::Questions;
 use self::status_file::StatusFile;
 use self::store::Store;
 use self::tally::Tally;
 use self::upkeep::Upkeep;
-use self::views::Views;
 use self::watchers::Watchers;
 use self::workspaces::Tables;
 use crate::config::Config;
@@ -83,6 +87,7 @@ use crate::worker::{Profiles, Session};
 pub use self::agents::{Ancestor, Lineage};
 pub use self::parts::{Command, Inputs, Parts, Reloaded};
 pub use self::recover::recover;
+pub use self::restore::{restore, RestoreError, Restored};
 
 /// Callers wait for the answer anyway: a deep queue would only hide a slow engine.
 pub const COMMANDS_MAX: usize = 64;
@@ -132,6 +137,7 @@ pub struct Engine {
     tasks_folder: PathBuf,
     templates: Templates,
     environment: Variables,
+    history: History,
     tally: Tally,
     info: DaemonInfo,
     /// What the journal had to say when it was loaded.
@@ -185,6 +191,7 @@ impl Engine {
             self.play(round);
         }
         self.save_peaks(self.clock.now(), true);
+        self.finish_history();
         self.status_file.remove();
     }
 
@@ -265,7 +272,8 @@ impl Engine {
         let status = self.status_file.due_in(now);
         let removal = self.upkeep.removal_due_in();
         let gauges = Some(self.tally.due_in(now));
-        [timer, retry, status, gauges, removal]
+        let history = self.history.due_in(now);
+        [timer, retry, status, gauges, removal, history]
             .into_iter()
             .flatten()
             .min()
@@ -299,21 +307,6 @@ impl Engine {
         self.perform(batch);
         self.keep_house(now);
     }
-
-    /// Something changed that others may see.
-    fn touch(&mut self) {
-        self.status_file.touch();
-        self.tally.touch();
-    }
-
-    fn views(&self) -> Views<'_> {
-        Views {
-            scheduler: &self.scheduler,
-            store: &self.store,
-            tasks_folder: &self.tasks_folder,
-            questions: &self.questions,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -324,6 +317,8 @@ mod claude_session_tests;
 mod claude_tests;
 #[cfg(test)]
 mod foremost_tests;
+#[cfg(test)]
+mod history_tests;
 #[cfg(test)]
 mod metrics_tests;
 #[cfg(test)]

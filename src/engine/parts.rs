@@ -10,6 +10,7 @@ use wezterm_parallel_scheduler::{Limit, LimitScope, Limits, Share};
 use super::admission::Gauging;
 use super::agents::Shims;
 use super::clock::Clock;
+use super::history::History;
 use super::questions::Questions;
 use super::status_file::StatusFile;
 use super::tally::Tally;
@@ -92,6 +93,8 @@ pub struct Parts {
     pub status_file: PathBuf,
     /// `peaks.json` in the data folder.
     pub peaks_file: PathBuf,
+    /// `history.sqlite` in the data folder.
+    pub history_file: PathBuf,
     /// Templates of workspaces.
     pub templates: Templates,
     /// The daemon's own environment: what a task gets that brings none.
@@ -133,6 +136,7 @@ impl Engine {
             tasks_folder,
             status_file,
             peaks_file,
+            history_file,
             templates,
             environment,
             metrics,
@@ -145,6 +149,7 @@ impl Engine {
             tables,
             profiles: Profiles::new(&config.workers),
             tally: Tally::new(metrics, &config),
+            history: History::new(history_file, &config, journal.last_lsn()),
             clock: Clock::start(recovered.newest),
             upkeep: Upkeep::new(&config, tasks_folder.clone()),
             status_file: StatusFile::new(status_file),

@@ -9,6 +9,12 @@ use crate::metrics::{catalog, Ledger};
 use crate::protocol::{BudgetView, Summary};
 
 impl Engine {
+    /// Something changed that others may see.
+    pub(super) fn touch(&mut self) {
+        self.status_file.touch();
+        self.tally.touch();
+    }
+
     /// Writes the status file and the gauges, if they are due; both show the same summary.
     pub(super) fn show_summary(&mut self, now: Tick) {
         let (file_is_due, gauges_are_due) = (self.status_file.is_due(now), self.tally.due_in(now).is_zero());
@@ -29,6 +35,7 @@ impl Engine {
         self.publish_queue(now, summary);
         self.publish_admission(now);
         self.publish_journal_and_watchers();
+        self.publish_history(now);
         self.publish_claude(now);
         self.tally.published(now);
     }

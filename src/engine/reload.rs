@@ -27,6 +27,7 @@ impl Engine {
         let tables = self.tables.with(&self.store.workspaces);
         tables.into_config(&mut self.config);
         self.tally.configure(&self.config);
+        self.history.configure(&self.config, self.journal.last_lsn());
         let limits = limits(&self.config);
         self.configure_claude(now, batch);
         self.configure_admission(now, batch);

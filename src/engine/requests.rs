@@ -176,7 +176,7 @@ impl Engine {
                 "the queue does not have the metrics",
                 "",
             )),
-            Message::Info {} | Message::Reload {} => Ok(Answer::Daemon(self.info.clone())),
+            Message::Info {} | Message::Reload {} => Ok(Answer::Daemon(self.who_we_are())),
             Message::Shutdown(shutdown) => Ok(self.shut_down(now, shutdown.kill, batch)),
         }
     }

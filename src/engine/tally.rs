@@ -98,6 +98,9 @@ impl Tally {
             catalog::JOURNAL_WRITTEN,
             catalog::JOURNAL_RECORDS,
             catalog::JOURNAL_SNAPSHOTS,
+            catalog::HISTORY_WRITTEN,
+            catalog::HISTORY_ERRORS,
+            catalog::HISTORY_MISSED,
         ] {
             ledger.add(counter, [], 0);
         }

@@ -79,6 +79,7 @@ impl Stage {
             tasks_folder: folder.path().join("tasks"),
             peaks_file: folder.path().join("peaks.json"),
             status_file: folder.path().join("status.json"),
+            history_file: folder.path().join("history.sqlite"),
             templates: crate::templates::Templates::new(folder.path().join("templates")),
             environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
             metrics: exporter.ledger(),

@@ -115,6 +115,9 @@ impl Engine {
             return;
         }
         let surplus = self.store.ended_len().saturating_sub(self.upkeep.tasks);
+        if self.history.holds_back(surplus) {
+            return;
+        }
         let old = |at: Tick| now.ms_since(at) > self.upkeep.age_ms;
         let due = self
             .store
@@ -123,7 +126,7 @@ impl Engine {
             .take_while(|(index, (at, _))| *index < surplus || old(*at));
         let free = due
             .map(|(_, (_, key))| key)
-            .filter(|key| !self.scheduler.is_waited_for(*key));
+            .filter(|key| !self.scheduler.is_waited_for(*key) && !self.history.lacks(*key));
         let keys: Vec<TaskKey> = free.take(REMOVE_MAX).collect();
         self.upkeep.more_to_remove = keys.len() == REMOVE_MAX;
         self.remove(now, &keys, batch);
@@ -140,6 +143,7 @@ impl Engine {
             let Some(lane) = self.scheduler.lane(*key).cloned() else {
                 continue;
             };
+            self.keep_for_history(*key);
             match self.scheduler.apply(now, Input::Forget(*key)) {
                 Ok(actions) => self.absorb(now, actions, batch),
                 Err(_) => continue,
@@ -171,6 +175,7 @@ impl Engine {
             tracing::warn!(%error, "a snapshot could not be written; the journal goes on without it");
         }
         self.pace_gauge(now);
+        self.feed_history(now);
         self.save_peaks(now, false);
         self.show_summary(now);
     }
@@ -198,7 +203,10 @@ impl Engine {
             .take_while(|key| *key <= last)
             .take(CHUNK)
             .collect();
-        let images = keys.iter().filter_map(|key| self.image(*key)).collect();
+        let images = keys
+            .iter()
+            .filter_map(|key| self.image(*key).map(Record::Image))
+            .collect();
         match keys.last() {
             Some(upto) if keys.len() == CHUNK => {
                 self.upkeep.snapshot = Some((TaskKey(upto.0 + 1), last));
@@ -213,7 +221,7 @@ impl Engine {
     }
 
     /// Everything that is not a task.
-    fn snapshot_state(&mut self, now: Tick) -> Vec<Record> {
+    pub(super) fn snapshot_state(&mut self, now: Tick) -> Vec<Record> {
         let numbers = &self.store.numbers;
         let state = Record::State {
             next_key: numbers.next(),
@@ -255,17 +263,18 @@ impl Engine {
         records
     }
 
-    fn image(&self, key: TaskKey) -> Option<Record> {
+    /// A task as a snapshot has it.
+    pub(super) fn image(&self, key: TaskKey) -> Option<Box<TaskImage>> {
         let entry = self.store.get(key)?;
         let task = self.scheduler.task(key)?;
         let (spec, attempts) = (entry.spec.clone(), entry.attempts.clone());
-        Some(Record::Image(Box::new(TaskImage {
+        Some(Box::new(TaskImage {
             task,
             spec,
             attempts,
             ended_at: entry.ended_at(),
             revived_after: entry.revived_after,
             report: self.store.reports.get(&key).cloned(),
-        })))
+        }))
     }
 }

@@ -23,6 +23,17 @@ pub(super) struct Views<'a> {
     pub(super) questions: &'a Questions,
 }
 
+impl Engine {
+    pub(super) fn views(&self) -> Views<'_> {
+        Views {
+            scheduler: &self.scheduler,
+            store: &self.store,
+            tasks_folder: &self.tasks_folder,
+            questions: &self.questions,
+        }
+    }
+}
+
 impl Views<'_> {
     /// One task, or a process as if it were one.
     pub(super) fn task(&self, key: TaskKey) -> Option<TaskView> {

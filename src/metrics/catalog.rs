@@ -207,6 +207,22 @@ catalog! {
         JOURNAL_SIZE: Gauges "journal_size_bytes" [] NONE
             "Bytes of records since the last snapshot.";
     }
+    "History" {
+        HISTORY_ON: Gauges "history_on" [] NONE
+            "1 while a history is written, which `state.sqlite` in the config decides.";
+        HISTORY_WRITTEN: Counters "history_tasks_total" [] NONE
+            "Ended tasks that were written to the history.";
+        HISTORY_BEHIND: Gauges "history_behind_tasks" [] NONE
+            "Tasks whose changes are in the journal and not in the history yet.";
+        HISTORY_LAG: Gauges "history_lag_seconds" [] NONE
+            "For how long something has been missing in the history.";
+        HISTORY_FAILING: Gauges "history_failing" [] NONE
+            "1 while the history cannot be written: locked, damaged, or on a disk that takes nothing.";
+        HISTORY_ERRORS: Counters "history_errors_total" [] NONE
+            "How many times writing the history has failed.";
+        HISTORY_MISSED: Counters "history_missed_total" [] NONE
+            "Tasks that were removed for good while the history could not be written: it will never have them.";
+    }
     "Clients" {
         CONNECTIONS: Gauges "connections" [] NONE
             "Clients that are connected.";

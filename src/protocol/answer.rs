@@ -240,8 +240,26 @@ pub struct DaemonInfo {
     /// The address at which its metrics are served over HTTP, as `127.0.0.1:9469`; absent if nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<String>,
+    /// How the writing of the history goes; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryInfo>,
     /// What it warns of: a cut journal tail, a config that could not be reloaded …
     pub warnings: Vec<String>,
+}
+
+/// How the writing of the history goes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryInfo {
+    /// The file.
+    pub file: String,
+    /// Tasks whose changes are not written yet.
+    pub behind: usize,
+    /// Why nothing is written at the moment, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Damaged files that this daemon has moved aside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<String>,
 }
 
 /// Something happened to a task.

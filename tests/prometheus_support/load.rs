@@ -65,6 +65,8 @@ fn config(home: &Home, port: u16, admission: &str) -> String {
 slots = {SLOTS}
 [metrics]
 listen = "127.0.0.1:{port}"
+[state]
+sqlite = true
 [admission]
 cpu_high = 1.0
 cpu_low = 1.0

@@ -7,6 +7,8 @@
 )]
 
 #[cfg(target_os = "linux")]
+pub mod disk;
+#[cfg(target_os = "linux")]
 pub mod process;
 pub mod wire;
 

@@ -201,8 +201,32 @@ fn what_is_refused_says_who_could_allow_it() {
     exit status: 2
     --- stdout
     --- stderr
-    error: invalid value 'root' for '--allow-agents <RIGHT>': there is no right "root", only workspaces, tasks and daemon, or none
+    error: invalid value 'root' for '--allow-agents <RIGHT>': there is no right "root", only workspaces, secrets, tasks and daemon, or none
 
     For more information, try '--help'.
     "#);
+}
+
+#[test]
+fn a_secret_that_it_does_not_get_is_not_told_to_it_by_its_own_tasks() {
+    let home = Home::with_config("[secrets]\ncommand = [\"echo\"]\n");
+    let _daemon = home.daemon();
+    let task = worker(&home, None, "$WP queue --env A=secret:other --wait -- true");
+    assert_eq!(task.state, "failed");
+    let told = output(&home, &task);
+    assert!(
+        told.contains("the secret other is not for a worker to ask for"),
+        "{told}"
+    );
+    let mut env = environment(&home);
+    env.insert("PATH".to_owned(), std::env::var("PATH").expect("a PATH"));
+    let id = home.submit(TaskQueue {
+        command: Some(format!("{PROGRAM} queue --env A=secret:own --wait -- true")),
+        worker: Some("shell".to_owned()),
+        env: Some(env),
+        env_add: [("OWN".to_owned(), "secret:own".to_owned())].into(),
+        ..TaskQueue::default()
+    });
+    let task = home.wait_state(&id, &["succeeded", "failed"]);
+    assert_eq!(task.state, "succeeded", "{}", output(&home, &task));
 }

@@ -38,7 +38,7 @@ pub(crate) struct ValueArgs {
     /// Added to the priority of each task: -255 to 255
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority_offset: Option<i16>,
-    /// What its workers may ask for besides what concerns their own tasks: workspaces, tasks, daemon; or none
+    /// What its workers may ask for besides what concerns their own tasks: workspaces, secrets, tasks, daemon; or none
     #[arg(long, value_name = "RIGHT", value_delimiter = ',', value_parser = agent_right)]
     allow_agents: Vec<Option<AgentRight>>,
     /// Run its tasks in git worktrees of their own

@@ -162,6 +162,12 @@ impl Acceptor<'_> {
         }
         let variables = self.variables(task)?;
         check_secrets(self.config, variables.variables())?;
+        if let Some(agent) = self.agent {
+            let profile = self.profiles.config(&worker);
+            let of_profile = profile.map(|profile| profile.env.values());
+            let values = variables.variables().values();
+            agent.may_pass_on(values.chain(of_profile.into_iter().flatten()))?;
+        }
         self.check_program(task, &worker, &cwd, &variables)?;
         let path = variables.variables().get("PATH").map(String::as_str);
         let worktree = self.worktree(task, &cwd, path)?;

@@ -3,7 +3,7 @@
 //! Whoever descends from a shim speaks for the task or process of that shim. The rules are here, and nowhere else: a message that
 //! is not named below is refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use wezterm_parallel_scheduler::TaskKey;
@@ -13,6 +13,7 @@ use super::processes::number_of;
 use super::Engine;
 use crate::executor::{shim_process, AttemptId};
 use crate::protocol::{AgentRight, ErrorAnswer, Ids, Message};
+use crate::secrets;
 
 /// A process, told from others that have had its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +53,8 @@ pub(super) struct Agent {
     id: String,
     workspace: Arc<str>,
     rights: Vec<AgentRight>,
+    /// The secrets that it gets itself, as its environment refers to them.
+    secrets: BTreeSet<String>,
 }
 
 impl Engine {
@@ -90,10 +93,23 @@ impl Engine {
     }
 
     fn agent_of(&self, key: TaskKey) -> Option<Agent> {
-        let workspace = match number_of(key) {
-            Some(number) => &self.store.processes.get(number)?.spec.workspace,
-            None => &self.scheduler.lane(key)?.workspace,
+        let (workspace, worker, env) = match number_of(key) {
+            Some(number) => {
+                let spec = &self.store.processes.get(number)?.spec;
+                (&spec.workspace, self.worker_of_process(key)?, spec.env)
+            }
+            None => {
+                let lane = self.scheduler.lane(key)?;
+                (
+                    &lane.workspace,
+                    lane.worker.as_ref(),
+                    self.store.get(key)?.spec.env,
+                )
+            }
         };
+        let env = self.store.environments.get(env).unwrap_or_default();
+        let of_profile = self.profiles.config(worker).map(|profile| profile.env.values());
+        let values = env.values().chain(of_profile.into_iter().flatten());
         let settings = self.store.workspaces.get(workspace);
         let own_rights = settings.and_then(|image| image.settings.allow_agents.clone());
         Some(Agent {
@@ -101,6 +117,7 @@ impl Engine {
             id: self.store.id(key),
             workspace: Arc::clone(workspace),
             rights: own_rights.unwrap_or_else(|| self.config.agents.allow.clone()),
+            secrets: references(values),
         })
     }
 
@@ -193,7 +210,27 @@ impl Agent {
         self.needs(AgentRight::Workspaces, &what)
     }
 
+    /// Whether what it queues may have these values in its environment: a secret that it does not get itself would be told to
+    /// it by its own task.
+    pub(super) fn may_pass_on<'a>(
+        &self,
+        values: impl Iterator<Item = &'a String>,
+    ) -> Result<(), ErrorAnswer> {
+        match references(values).difference(&self.secrets).next() {
+            None => Ok(()),
+            Some(other) => self.needs(AgentRight::Secrets, &format!("the secret {other}")),
+        }
+    }
+
     pub(super) fn workspace(&self) -> &str {
         &self.workspace
     }
+}
+
+/// The names of the secrets that values of variables refer to.
+fn references<'a>(values: impl Iterator<Item = &'a String>) -> BTreeSet<String> {
+    values
+        .filter_map(|value| secrets::reference(value))
+        .map(str::to_owned)
+        .collect()
 }

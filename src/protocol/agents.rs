@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum AgentRight {
     /// To queue in other workspaces than its own.
     Workspaces,
+    /// To queue with secrets that it does not get itself.
+    Secrets,
     /// To change tasks that it has not queued, and to answer questions.
     Tasks,
     /// Everything else: the pool, workspaces, the daemon.
@@ -20,13 +22,14 @@ pub enum AgentRight {
 
 impl AgentRight {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Workspaces, Self::Tasks, Self::Daemon];
+    pub const ALL: [Self; 4] = [Self::Workspaces, Self::Secrets, Self::Tasks, Self::Daemon];
 
     /// Its name, as config and protocol have it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Workspaces => "workspaces",
+            Self::Secrets => "secrets",
             Self::Tasks => "tasks",
             Self::Daemon => "daemon",
         }
@@ -41,7 +44,7 @@ impl fmt::Display for AgentRight {
 
 /// A word that is no right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no right {0:?}, only workspaces, tasks and daemon")]
+#[error("there is no right {0:?}, only workspaces, secrets, tasks and daemon")]
 pub struct NoRight(String);
 
 impl FromStr for AgentRight {

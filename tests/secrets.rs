@@ -158,6 +158,14 @@ fn what_is_captured_is_what_the_config_names() {
         "{env}"
     );
     assert!(!env.contains("OTHER=") && !env.contains("NAMED="), "{env}");
+    // The newest call of the user has its way, and is remembered.
+    let mut command = home.command(["queue", "--hold", "--", "true"]);
+    let output = command
+        .env("LOGIN", "of the caller's own")
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{}", shown(&output));
+    assert!(queue(&[]).contains("LOGIN=of the caller's own"));
     let env = queue(&["--env", "NAMED", "--env", "LOGIN=of its own"]);
     assert!(
         env.contains("NAMED=is named") && env.contains("LOGIN=of its own"),
@@ -165,4 +173,5 @@ fn what_is_captured_is_what_the_config_names() {
     );
     assert!(!holds(&home.data().join("journal"), "from the daemon"));
     assert!(!holds(&home.data().join("journal"), "of the caller"));
+    assert!(!holds(&home.data().join("journal"), "of the caller's own"));
 }

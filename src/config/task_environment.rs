@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct EnvironmentConfig {
     /// Variables that are kept with a task, in the journal: names, or beginnings of names with a `*` behind.
     pub capture: Vec<String>,
-    /// Variables that a worker gets from the daemon when it starts, if the task has none: they are written nowhere.
+    /// Variables that a worker gets from the daemon when it starts, if the task has none: as the user's newest call had them, else
+    /// as the daemon did. They are written nowhere.
     pub inherit: Vec<String>,
 }
 
@@ -27,7 +28,7 @@ const CAPTURED: &str = "\
     http_proxy https_proxy no_proxy all_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY SSL_CERT_FILE SSL_CERT_DIR \
     NODE_EXTRA_CA_CERTS REQUESTS_CA_BUNDLE \
     GIT_AUTHOR_* GIT_COMMITTER_* GIT_EDITOR GIT_PAGER GIT_SSH GIT_SSH_COMMAND GIT_TERMINAL_PROMPT GIT_CONFIG_* \
-    CLAUDE_CONFIG_DIR CLAUDE_CODE_USE_* CLAUDE_CODE_MAX_* ANTHROPIC_BASE_URL ANTHROPIC_MODEL ANTHROPIC_DEFAULT_* \
+    CLAUDE_CONFIG_DIR CLAUDE_CODE_USE_* CLAUDE_CODE_MAX_* CLAUDE_CODE_DISABLE_* CLAUDE_CODE_ENABLE_* ANTHROPIC_BASE_URL ANTHROPIC_MODEL ANTHROPIC_DEFAULT_* \
     DISABLE_AUTOUPDATER DISABLE_TELEMETRY DISABLE_ERROR_REPORTING \
     AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_CONFIG_FILE CLOUD_ML_REGION GOOGLE_CLOUD_PROJECT \
     CI CC CXX AR LD CFLAGS CXXFLAGS CPPFLAGS LDFLAGS MAKEFLAGS LD_LIBRARY_PATH DYLD_* PKG_CONFIG_* CMAKE_* \

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::agents::Agent;
 use super::environments::Variables;
 use super::{errors, Engine};
 use crate::config::Config;
@@ -40,6 +41,19 @@ impl Engine {
                 .filter(|_| !unset.contains(&name.as_str()))
             {
                 env.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+    }
+
+    /// Takes what workers inherit over from the user's newest call, for as long as this daemon runs: one that a service has
+    /// started knows no login of its own.
+    pub(super) fn take_over_logins(&mut self, agent: Option<&Agent>, variables: Option<&Variables>) {
+        let Some(variables) = variables.filter(|_| agent.is_none()) else {
+            return;
+        };
+        for name in &self.config.environment.inherit {
+            if let Some(value) = variables.get(name) {
+                self.environment.insert(name.clone(), value.clone());
             }
         }
     }

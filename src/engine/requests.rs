@@ -133,7 +133,10 @@ impl Engine {
     ) -> Answered {
         match message {
             Message::TaskQueue(task) => self.queue(now, (*task, agent), checked, batch),
-            Message::Environment(environment) => Ok(self.store_environment(environment.variables, batch)),
+            Message::Environment(environment) => {
+                self.take_over_logins(agent, Some(&environment.variables));
+                Ok(self.store_environment(environment.variables, batch))
+            }
             Message::Check(task) => {
                 self.acceptor(now, agent, checked).check_alone(*task)?;
                 Ok(Answer::Changed(Changed::default()))
@@ -204,6 +207,7 @@ impl Engine {
         checked: &mut Checked,
         batch: &mut Batch,
     ) -> Answered {
+        self.take_over_logins(agent, task.env.as_ref());
         let (submission, spec, environment) = match self.acceptor(now, agent, checked).accept(task)? {
             Accepted::Repeat(key) => return Ok(self.queued(key)),
             Accepted::New {

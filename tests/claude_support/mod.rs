@@ -16,8 +16,9 @@ use crate::support::process::kill;
 use crate::support::{Home, PROGRAM};
 use stub::Stub;
 
-/// Marks every process that belongs to a test's CLI, whatever else of the environment a tool is given.
-const MARK: &str = "TEST_MARK";
+/// Marks every process that belongs to a test's CLI, whatever else of the environment a tool is given. Tasks get variables of
+/// this name from whoever queues them.
+const MARK: &str = "XDG_TEST_MARK";
 
 /// The CLI that is tested.
 pub fn binary() -> PathBuf {

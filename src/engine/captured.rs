@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::agents::Agent;
+use super::batch::Batch;
 use super::environments::Variables;
 use super::{errors, Engine};
 use crate::config::Config;
-use crate::protocol::ErrorAnswer;
+use crate::journal::Record;
+use crate::protocol::{Answer, EnvironmentStored, ErrorAnswer};
 use crate::secrets;
 
 /// What is kept of an environment.
@@ -43,6 +45,24 @@ impl Engine {
                 env.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
+    }
+
+    /// Keeps what is captured of an environment, so that tasks can refer to it.
+    pub(super) fn store_environment(
+        &mut self,
+        mut variables: Variables,
+        agent: Option<&Agent>,
+        batch: &mut Batch,
+    ) -> Answer {
+        self.take_over_logins(agent, Some(&variables));
+        variables.retain(|name, _| self.config.environment.captures(name));
+        let (hash, new) = self.store.environments.add(variables.clone());
+        if new {
+            batch.records.push(Record::Environment { hash, variables });
+        }
+        Answer::Environment(EnvironmentStored {
+            hash: format!("{:016x}", hash.0),
+        })
     }
 
     /// Takes what workers inherit over from the user's newest call, for as long as this daemon runs: one that a service has

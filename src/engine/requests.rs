@@ -10,8 +10,8 @@ use super::watchers::Scope;
 use super::{errors, Command, Ending, Engine, SHUTDOWN_GATE};
 use crate::journal::Record;
 use crate::protocol::{
-    is_process_id, Answer, Changed, EnvironmentStored, ErrorAnswer, Event, Filter, Ids, Message, Reserved,
-    StatusAnswer, StatusUpdate, Subscribe, TaskQueue, TaskView,
+    is_process_id, Answer, Changed, ErrorAnswer, Event, Filter, Ids, Message, Reserved, StatusAnswer,
+    StatusUpdate, Subscribe, TaskQueue, TaskView,
 };
 
 /// Numbers that one request may set aside.
@@ -134,8 +134,7 @@ impl Engine {
         match message {
             Message::TaskQueue(task) => self.queue(now, (*task, agent), checked, batch),
             Message::Environment(environment) => {
-                self.take_over_logins(agent, Some(&environment.variables));
-                Ok(self.store_environment(environment.variables, batch))
+                Ok(self.store_environment(environment.variables, agent, batch))
             }
             Message::Check(task) => {
                 self.acceptor(now, agent, checked).check_alone(*task)?;
@@ -270,18 +269,6 @@ impl Engine {
             process_id: self.store.id(key),
             status: status.to_owned(),
             note: None,
-        })
-    }
-
-    fn store_environment(&mut self, variables: super::environments::Variables, batch: &mut Batch) -> Answer {
-        let mut variables = variables;
-        variables.retain(|name, _| self.config.environment.captures(name));
-        let (hash, new) = self.store.environments.add(variables.clone());
-        if new {
-            batch.records.push(Record::Environment { hash, variables });
-        }
-        Answer::Environment(EnvironmentStored {
-            hash: format!("{:016x}", hash.0),
         })
     }
 

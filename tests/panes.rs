@@ -449,13 +449,13 @@ fn the_list_reads_well() {
         "no pane shows a slot or a task: `wezterm-parallel panes open` opens some\n"
     );
     screen.ok(&["panes", "open", "--slots", "2"]);
-    screen.ok(&["queue", "--id", "a", "--pane", "2", "true"]);
+    screen.ok(&["queue", "--id", "a", "--workspace", "shop", "--pane", "2", "true"]);
     let output = screen.in_pane("0", &["panes", "list"]);
     insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @r"
-    SHOWS   PANE  TAB  WINDOW  WORKSPACE
-    slot 0    10   10       0  default
-    slot 1    11   10       0  default
-    task a    12    2       0  api
+    SHOWS   PANE  TAB  WINDOW  WORKSPACE  MADE FOR
+    slot 0    10   10       0  default    -
+    slot 1    11   10       0  default    -
+    task a    12    2       0  api        shop
     ");
 }
 

@@ -135,9 +135,9 @@ impl OpenArgs {
         // A pane whose viewer has ended keeps its place, with another viewer.
         let mut others = Vec::new();
         for slot in missing {
-            let viewer = desk.viewer(Shown::Slot(slot));
+            let viewer = desk.new_pane(Shown::Slot(slot));
             let pane = ended.iter().find(|known| known.shown == Shown::Slot(slot));
-            match pane.map(|known| (known.pane, viewers.instead_of(known.pane, &viewer.argv))) {
+            match pane.map(|known| (known.pane, viewers.instead_of(known.pane, &viewer.program))) {
                 Some((pane, Ok(made))) => {
                     desk.book.remove(wezterm.server(), pane);
                     desk.note(made, viewer);
@@ -146,8 +146,8 @@ impl OpenArgs {
                 Some((_, Err(_))) | None => others.push(viewer),
             }
         }
-        let argvs: Vec<_> = others.iter().map(|viewer| viewer.argv.clone()).collect();
-        let panes = viewers.open(place, layout, &argvs);
+        let programs: Vec<_> = others.iter().map(|viewer| viewer.program.clone()).collect();
+        let panes = viewers.open(place, layout, &programs);
         if panes.is_err() {
             // Of those that have been replaced, the new ones stay.
             desk.book.save()?;
@@ -230,6 +230,8 @@ struct Listed<'a> {
     tab: u64,
     window: u64,
     workspace: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_for: Option<&'a str>,
 }
 
 impl<'a> Listed<'a> {
@@ -245,6 +247,7 @@ impl<'a> Listed<'a> {
             tab: info.tab_id,
             window: info.window_id,
             workspace: &info.workspace,
+            made_for: assignment.workspace.as_deref(),
         })
     }
 }
@@ -264,6 +267,7 @@ impl ListArgs {
         listed.sort_by_key(|line| match line.shown {
             Shown::Slot(slot) => (0, *slot, line.pane),
             Shown::Task(_) => (1, 0, line.pane),
+            Shown::Shell(_) => (2, 0, line.pane),
         });
         if self.json {
             screen::print_json(&listed)?;
@@ -291,11 +295,16 @@ fn table(listed: &[Listed<'_>]) -> String {
     if listed.is_empty() {
         return "no pane shows a slot or a task: `wezterm-parallel panes open` opens some\n".to_owned();
     }
-    let mut table = Table::new(&["SHOWS", "PANE", "TAB", "WINDOW", "WORKSPACE"], &[1, 2, 3]);
+    let mut table = Table::new(
+        &["SHOWS", "PANE", "TAB", "WINDOW", "WORKSPACE", "MADE FOR"],
+        &[1, 2, 3],
+    );
     for line in listed {
         let shows = match line.shown {
             Shown::Slot(slot) => format!("slot {slot}"),
             Shown::Task(id) => format!("task {id}"),
+            Shown::Shell(None) => "shell".to_owned(),
+            Shown::Shell(Some(line)) => line.clone(),
         };
         let numbers = [line.pane, line.tab, line.window].map(|number| number.to_string());
         let [pane, tab, window] = numbers.map(Cell::plain);
@@ -305,6 +314,7 @@ fn table(listed: &[Listed<'_>]) -> String {
             tab,
             window,
             Cell::plain(line.workspace),
+            Cell::plain(line.made_for.unwrap_or("-")),
         ]);
     }
     table.render(screen::width())
@@ -318,6 +328,8 @@ impl CloseArgs {
         let is_meant = |shown: &Shown| match shown {
             Shown::Slot(slot) => self.slots.is_empty() || self.slots.contains(slot),
             Shown::Task(_) => self.slots.is_empty(),
+            // In a shell there may be work that nobody has saved.
+            Shown::Shell(_) => false,
         };
         let meant = book.panes().iter().filter(|known| is_meant(&known.shown));
         let meant: Vec<Assignment> = meant.cloned().collect();
@@ -365,7 +377,8 @@ impl AssignArgs {
             screen::note(&format!("pane {pane} shows slot {} already", self.slot));
             return Ok(Exit::Ok);
         }
-        let made = desk.put_at(&viewers, pane, shown)?;
+        let viewer = desk.new_pane(shown);
+        let made = desk.put_at(&viewers, pane, viewer)?;
         desk.book.remember([self.slot], None);
         // Saved before the old one is closed: a failure there must not lose the new one.
         desk.book.save()?;

@@ -192,7 +192,7 @@ impl SpawnArgs {
             command: self.ready_command,
         };
         let spawn = ProcessSpawn {
-            workspace,
+            workspace: workspace.clone(),
             command: self.command,
             argv: Some(self.argv).filter(|argv| !argv.is_empty()),
             name: self.name,
@@ -211,7 +211,7 @@ impl SpawnArgs {
         };
         screen::print_line(&id)?;
         if let Some(pane) = self.pane {
-            viewer_panes::show_spawned_process(context, &id, pane);
+            viewer_panes::show_spawned_process(context, &id, &workspace, pane);
         }
         Ok(Exit::Ok)
     }

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::exit::Failure;
 use super::{screen, value};
 use crate::pane::wezterm::{
-    Assignment, Assignments, Registry, Server, Shown, Surroundings, Viewers, Wezterm, WeztermError,
+    Assignment, Assignments, Program, Registry, Server, Shown, Surroundings, Viewers, Wezterm, WeztermError,
 };
 
 /// A pane, as it is named on the command line.
@@ -52,12 +52,26 @@ pub(crate) struct Desk {
     started: u32,
 }
 
-/// A viewer that is about to be started.
-pub(crate) struct NewViewer {
-    name: String,
-    pub(crate) argv: Vec<OsString>,
+/// A pane that is about to be made.
+pub(crate) struct NewPane {
+    pub(crate) program: Program,
+    /// The name of its viewer, if it is to have one.
+    viewer: Option<String>,
     shown: Shown,
+    workspace: Option<String>,
 }
+
+impl NewPane {
+    /// Made for this workspace.
+    pub(crate) fn of_workspace(mut self, workspace: Option<&str>) -> Self {
+        self.workspace = workspace.map(str::to_owned);
+        self
+    }
+}
+
+/// Runs a line as the user would: by the user's own shell with its own settings, which then is there for more. A line
+/// that fails, or that was over soon, can so be read.
+const SHELL_LINE: &str = r#""${SHELL:-/bin/sh}" -i -c "$1"; exec "${SHELL:-/bin/sh}""#;
 
 impl Desk {
     /// Finds WezTerm, and reads which of its panes are ours.
@@ -92,7 +106,7 @@ impl Desk {
 
     /// Looks at the server's panes, and forgets the viewers that have been closed.
     pub(crate) fn look<'a>(&mut self, wezterm: &'a Wezterm) -> Result<Viewers<'a>, Failure> {
-        let viewers = Viewers::look(wezterm, self.caller, self.cwd.clone())?;
+        let viewers = Viewers::look(wezterm, self.caller)?;
         self.book.drop_closed_panes(wezterm.server(), viewers.panes());
         self.linked = self.find_linked();
         Ok(viewers)
@@ -135,37 +149,65 @@ impl Desk {
         ended.filter(is_there).cloned().collect()
     }
 
-    /// A viewer to be started.
-    pub(crate) fn viewer(&mut self, shown: Shown) -> NewViewer {
+    /// A pane that is to show this, with a viewer of its own if it shows anything of ours, in the folder that this was
+    /// called in.
+    pub(crate) fn new_pane(&mut self, shown: Shown) -> NewPane {
+        let cwd = self.cwd.clone();
+        self.new_pane_in(shown, cwd)
+    }
+
+    /// The same in another folder.
+    pub(crate) fn new_pane_in(&mut self, shown: Shown, cwd: PathBuf) -> NewPane {
+        let (viewer, argv) = match &shown {
+            Shown::Slot(slot) => self.viewer("--slot", slot.to_string()),
+            Shown::Task(id) => self.viewer("--task", id.clone()),
+            Shown::Shell(None) => (None, Vec::new()),
+            Shown::Shell(Some(line)) => {
+                let argv = ["/bin/sh", "-c", SHELL_LINE, "sh", line];
+                (None, argv.map(OsString::from).to_vec())
+            }
+        };
+        NewPane {
+            program: Program { argv, cwd },
+            viewer,
+            shown,
+            workspace: None,
+        }
+    }
+
+    /// The name of a new viewer, and how it is started.
+    fn viewer(&mut self, option: &str, value: String) -> (Option<String>, Vec<OsString>) {
         self.started += 1;
         let name = format!("{:x}-{:x}-{}", value::now_ms(), std::process::id(), self.started);
         let mut argv = self.attach.clone();
-        argv.extend(["--viewer".into(), (&name).into()]);
-        let (option, value) = match &shown {
-            Shown::Slot(slot) => ("--slot", slot.to_string()),
-            Shown::Task(id) => ("--task", id.clone()),
-        };
-        argv.extend([option.into(), value.into()]);
-        NewViewer { name, argv, shown }
+        argv.extend(["--viewer", &name, option, &value].map(OsString::from));
+        (Some(name), argv)
     }
 
-    /// Notes that a viewer runs in a pane from now on.
-    pub(crate) fn note(&mut self, pane: u64, viewer: NewViewer) {
-        let assignment = Assignment::new(self.wezterm.server(), pane, viewer.shown);
-        self.book.add(assignment.with_viewer(viewer.name));
+    /// Notes that a pane has been made.
+    pub(crate) fn note(&mut self, pane: u64, made: NewPane) {
+        let assignment =
+            Assignment::new(self.wezterm.server(), pane, made.shown).of_workspace(made.workspace);
+        self.book.add(match made.viewer {
+            Some(name) => assignment.with_viewer(name),
+            None => assignment,
+        });
     }
 
     /// Puts a viewer at a pane that is there: in the place of the viewer that it holds, else beside it.
-    pub(crate) fn put_at(&mut self, viewers: &Viewers<'_>, pane: u64, shown: Shown) -> Result<u64, Failure> {
+    pub(crate) fn put_at(
+        &mut self,
+        viewers: &Viewers<'_>,
+        pane: u64,
+        viewer: NewPane,
+    ) -> Result<u64, Failure> {
         let server = self.server();
-        let viewer = self.viewer(shown);
-        let argv = &viewer.argv;
         let made = if self.book.shown_in(&server, pane).is_some() {
-            let made = viewers.instead_of(pane, argv)?;
+            let made = viewers.instead_of(pane, &viewer.program)?;
             self.book.remove(&server, pane);
             made
         } else {
-            viewers.beside(pane, argv)?
+            viewers.beside(pane, &viewer.program)?
         };
         self.note(made, viewer);
         Ok(made)
@@ -194,29 +236,42 @@ fn attach_command(context: &Context) -> Result<Vec<OsString>, Failure> {
 /// Shows a task that has just been queued. That the task is queued is what counts: if WezTerm does not
 /// do its part, this is a warning.
 pub(crate) fn show_queued_task(context: &Context, id: &str, target: PaneTarget) {
-    if let Err(failure) = show_task(context, id, target) {
-        Context::warn(&format!(
-            "{failure}: the task is queued, see `wezterm-parallel follow {id}`"
-        ));
-        if !failure.hint.is_empty() {
-            screen::note(&format!("hint: {}", failure.hint));
-        }
+    let shown = context.task(id.to_owned()).and_then(|task| {
+        let workspace = Some(task.workspace.as_str()).filter(|name| !name.is_empty());
+        show_task(context, id, workspace, target)
+    });
+    if let Err(failure) = shown {
+        warn(
+            &failure,
+            &format!("the task is queued, see `wezterm-parallel follow {id}`"),
+        );
     }
 }
 
-/// The same for a process that has just been spawned.
-pub(crate) fn show_spawned_process(context: &Context, id: &str, target: PaneTarget) {
-    if let Err(failure) = show_task(context, id, target) {
-        Context::warn(&format!(
-            "{failure}: the process runs, see `wezterm-parallel process log -f {id}`"
-        ));
-        if !failure.hint.is_empty() {
-            screen::note(&format!("hint: {}", failure.hint));
-        }
+/// The same for a process of this workspace that has just been spawned.
+pub(crate) fn show_spawned_process(context: &Context, id: &str, workspace: &str, target: PaneTarget) {
+    if let Err(failure) = show_task(context, id, Some(workspace), target) {
+        warn(
+            &failure,
+            &format!("the process runs, see `wezterm-parallel process log -f {id}`"),
+        );
     }
 }
 
-fn show_task(context: &Context, id: &str, target: PaneTarget) -> Result<(), Failure> {
+/// Says why panes were not made, what holds all the same, and what to do.
+pub(crate) fn warn(failure: &Failure, but: &str) {
+    Context::warn(&format!("{failure}: {but}"));
+    if !failure.hint.is_empty() {
+        screen::note(&format!("hint: {}", failure.hint));
+    }
+}
+
+fn show_task(
+    context: &Context,
+    id: &str,
+    workspace: Option<&str>,
+    target: PaneTarget,
+) -> Result<(), Failure> {
     let mut desk = Desk::open(context)?;
     let wezterm = desk.wezterm();
     let viewers = desk.look(&wezterm)?;
@@ -225,16 +280,16 @@ fn show_task(context: &Context, id: &str, target: PaneTarget) -> Result<(), Fail
     if desk.find(&shown).is_some() {
         return Ok(());
     }
+    let viewer = desk.new_pane(shown).of_workspace(workspace);
     match target {
         PaneTarget::Current => {
-            desk.put_at(&viewers, viewers.current()?, shown)?;
+            desk.put_at(&viewers, viewers.current()?, viewer)?;
         }
         PaneTarget::Id(pane) => {
-            desk.put_at(&viewers, pane, shown)?;
+            desk.put_at(&viewers, pane, viewer)?;
         }
         PaneTarget::New => {
-            let viewer = desk.viewer(shown);
-            let pane = viewers.new_tab(&viewer.argv)?;
+            let pane = viewers.new_tab(&viewer.program)?;
             desk.note(pane, viewer);
         }
     }

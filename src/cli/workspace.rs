@@ -1,5 +1,11 @@
 //! `workspace`: places of work with a folder, an environment and limits of their own.
 
+#[expect(
+    dead_code,
+    reason = "templates open their panes with the change after this one"
+)]
+pub(crate) mod panes;
+
 use std::io::{self, IsTerminal as _};
 
 use super::context::Context;

@@ -127,9 +127,13 @@ impl Screen {
         let output = self.in_pane("0", &["panes", "list", "--json"]);
         assert!(output.status.success(), "{}", shown(&output));
         let listed: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
-        let line = |value: &serde_json::Value| match value.get("slot") {
-            Some(slot) => format!("slot {slot}@{}", value["pane"]),
-            None => format!("task {}@{}", value["task"].as_str().unwrap(), value["pane"]),
+        let line = |value: &serde_json::Value| {
+            let shown = match (value.get("slot"), value.get("task")) {
+                (Some(slot), _) => format!("slot {slot}"),
+                (None, Some(task)) => format!("task {}", task.as_str().unwrap()),
+                (None, None) => format!("shell {}", value["shell"].as_str().unwrap_or("-")),
+            };
+            format!("{shown}@{}", value["pane"])
         };
         listed.iter().map(line).collect()
     }

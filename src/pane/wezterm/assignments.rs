@@ -19,6 +19,8 @@ use super::{is_alive, Layout, Life, PaneInfo, Registry, Server, WeztermError};
 
 /// The form of the file.
 const VERSION: u32 = 1;
+/// In the data folder.
+const FILE: &str = "panes.json";
 /// In the data folder; held by a call that works with panes.
 const LOCK: &str = "panes.lock";
 /// Twice as long as one call of `wezterm cli` may take.
@@ -26,17 +28,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries to get the lock.
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
-/// What a viewer shows.
+/// What a pane shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shown {
-    /// Whatever runs in this slot.
+    /// Whatever runs in this slot, by a viewer.
     Slot(u32),
-    /// One task.
+    /// One task or process, by a viewer.
     Task(String),
+    /// No viewer of ours: a shell of the user's, which has run this line first. It is known by its pane alone, and ends
+    /// with it.
+    Shell(Option<String>),
 }
 
-/// A pane in which a viewer runs.
+impl Shown {
+    /// Whether a viewer of ours is in the pane, which may be closed and replaced without a loss.
+    #[must_use]
+    pub fn is_viewer(&self) -> bool {
+        !matches!(self, Self::Shell(_))
+    }
+}
+
+/// A pane that this program has made, or in which a viewer runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     /// The socket of its server.
@@ -48,9 +61,12 @@ pub struct Assignment {
     /// What it shows.
     #[serde(flatten)]
     pub shown: Shown,
-    /// The name that its viewer is known by; `None` if an older version of this program made it.
+    /// The name that its viewer is known by; `None` if an older version of this program made it, or if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub viewer: Option<String>,
+    /// The workspace that it was made for; older versions of this program say none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
     /// Its viewer has ended, and WezTerm may hold the pane: it shows nothing, and can be closed or used again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_ended: bool,
@@ -66,6 +82,7 @@ impl Assignment {
             pane,
             shown,
             viewer: None,
+            workspace: None,
             has_ended: false,
         }
     }
@@ -74,6 +91,13 @@ impl Assignment {
     #[must_use]
     pub fn with_viewer(mut self, name: String) -> Self {
         self.viewer = Some(name);
+        self
+    }
+
+    /// Made for this workspace.
+    #[must_use]
+    pub fn of_workspace(mut self, workspace: Option<String>) -> Self {
+        self.workspace = workspace;
         self
     }
 
@@ -106,6 +130,50 @@ struct Content {
     remembered: Option<Remembered>,
 }
 
+impl Content {
+    fn servers(&self) -> Vec<Server> {
+        let mut servers: Vec<Server> = Vec::new();
+        for server in self.panes.iter().map(Assignment::server) {
+            if !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
+        servers
+    }
+
+    fn drop_dead_servers(&mut self) {
+        let alive: Vec<Server> = self.servers().into_iter().filter(is_alive).collect();
+        self.panes.retain(|known| alive.contains(&known.server()));
+    }
+
+    fn hear_viewers(&mut self, registry: &Registry) {
+        for known in &mut self.panes {
+            let Some(name) = known.viewer.as_deref() else {
+                continue;
+            };
+            match registry.life(name) {
+                Life::Ended => known.has_ended = true,
+                // Any other may just be starting, or have another data folder.
+                Life::Unheard => known.has_ended |= is_own_name(name),
+                Life::Alive(Some(at)) => {
+                    (known.socket, known.server_pid, known.pane) = (at.socket, at.server_pid, at.pane);
+                }
+                Life::Alive(None) => {}
+            }
+        }
+        for (name, at) in registry.alive() {
+            if !self.knows(name) {
+                self.panes.push(at.clone().with_viewer(name.to_owned()));
+            }
+        }
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        let mut panes = self.panes.iter();
+        panes.any(|known| known.viewer.as_deref() == Some(name))
+    }
+}
+
 /// All that is known about panes. Changes last once they are saved.
 pub struct Assignments {
     path: PathBuf,
@@ -123,7 +191,7 @@ impl Assignments {
         let made = builder.recursive(true).mode(0o700).create(data);
         made.map_err(|source| file_error("make the folder", data, source))?;
         let lock = lock(&data.join(LOCK), PATIENCE)?;
-        let path = data.join("panes.json");
+        let path = data.join(FILE);
         let content = read(&path)?;
         Ok(Self {
             path,
@@ -141,13 +209,7 @@ impl Assignments {
     /// The servers of all panes, each once.
     #[must_use]
     pub fn servers(&self) -> Vec<Server> {
-        let mut servers: Vec<Server> = Vec::new();
-        for server in self.content.panes.iter().map(Assignment::server) {
-            if !servers.contains(&server) {
-                servers.push(server);
-            }
-        }
-        servers
+        self.content.servers()
     }
 
     /// The pane of this server that shows this.
@@ -162,13 +224,13 @@ impl Assignments {
     #[must_use]
     pub fn shown_in(&self, server: &Server, pane: u64) -> Option<&Shown> {
         let found = |known: &&Assignment| known.server() == *server && known.pane == pane;
-        self.content.panes.iter().find(found).map(|known| &known.shown)
+        let shown = self.content.panes.iter().find(found).map(|known| &known.shown);
+        shown.filter(|shown| shown.is_viewer())
     }
 
     /// Forgets the panes of servers that have died.
     pub fn drop_dead_servers(&mut self) {
-        let alive: Vec<Server> = self.servers().into_iter().filter(is_alive).collect();
-        self.content.panes.retain(|known| alive.contains(&known.server()));
+        self.content.drop_dead_servers();
     }
 
     /// Forgets the panes of this server that are not among those it has.
@@ -181,31 +243,8 @@ impl Assignments {
     /// Goes by what the viewers themselves say: one that runs knows its own pane, also if nobody here has made it,
     /// and one that has ended shows nothing.
     pub fn hear_viewers(&mut self, registry: &Registry) {
-        for known in &mut self.content.panes {
-            let Some(name) = known.viewer.as_deref() else {
-                continue;
-            };
-            match registry.life(name) {
-                Life::Ended => known.has_ended = true,
-                // Any other may just be starting, or have another data folder.
-                Life::Unheard => known.has_ended |= is_own_name(name),
-                Life::Alive(Some(at)) => {
-                    (known.socket, known.server_pid, known.pane) = (at.socket, at.server_pid, at.pane);
-                }
-                Life::Alive(None) => {}
-            }
-        }
-        for (name, at) in registry.alive() {
-            if !self.knows(name) {
-                self.add(at.clone().with_viewer(name.to_owned()));
-            }
-        }
-        registry.clear(|name| self.knows(name));
-    }
-
-    fn knows(&self, name: &str) -> bool {
-        let mut panes = self.content.panes.iter();
-        panes.any(|known| known.viewer.as_deref() == Some(name))
+        self.content.hear_viewers(registry);
+        registry.clear(|name| self.content.knows(name));
     }
 
     /// Adds a pane.
@@ -263,6 +302,18 @@ impl Assignments {
             .and_then(|()| fs::rename(&temporary, &self.path))
             .map_err(failed)
     }
+}
+
+/// Every pane of a server that lives, as the file and the viewers say just now. Takes no lock and changes nothing, so
+/// that whoever only looks holds up no call: a pane that is being made just now may be missing.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn known_panes(data: &Path) -> Result<Vec<Assignment>, WeztermError> {
+    let mut content = read(&data.join(FILE))?;
+    content.hear_viewers(&Registry::read(data));
+    content.drop_dead_servers();
+    Ok(content.panes)
 }
 
 /// Whether a call of this program is making or closing panes just now.
@@ -361,6 +412,37 @@ mod tests {
         assert_eq!(book.find(&gui, &Shown::Slot(1)), Some(3));
         assert_eq!(book.shown_in(&gui, 4), Some(&Shown::Task("t-9".into())));
         assert_eq!(book.remembered().unwrap().slots, BTreeSet::from([1, 2]));
+    }
+
+    #[test]
+    fn panes_of_workspaces_and_shells_are_kept_and_old_files_have_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = include_str!("../../../tests/fixtures/panes-v1/panes.json");
+        fs::write(folder.path().join(FILE), old).unwrap();
+        let mut book = Assignments::open(folder.path()).unwrap();
+        let gui = server("/run/user/1000/wezterm/gui-sock-7", 7);
+        assert_eq!(book.find(&gui, &Shown::Slot(1)), Some(3));
+        assert!(book.panes().iter().all(|known| known.workspace.is_none()));
+        let editor = Shown::Shell(Some("vi .".into()));
+        for (pane, shown) in [(5, editor.clone()), (6, Shown::Shell(None))] {
+            book.add(Assignment::new(&gui, pane, shown).of_workspace(Some("api".into())));
+        }
+        book.save().unwrap();
+        drop(book);
+        let text = fs::read_to_string(folder.path().join(FILE)).unwrap();
+        let shell = r#"{"socket":"/run/user/1000/wezterm/gui-sock-7","server_pid":7,"pane":5,"shell":"vi .","workspace":"api"}"#;
+        assert!(text.contains(shell), "{text}");
+        let book = Assignments::open(folder.path()).unwrap();
+        assert_eq!(book.find(&gui, &editor), Some(5));
+        assert_eq!(book.find(&gui, &Shown::Shell(None)), Some(6));
+        assert_eq!(book.panes()[3].workspace.as_deref(), Some("api"));
+        // Nobody may put a viewer in the place of a shell.
+        assert_eq!(
+            (book.shown_in(&gui, 3).is_some(), book.shown_in(&gui, 5)),
+            (true, None)
+        );
+        // Who only looks needs no lock; the server is dead.
+        assert_eq!(known_panes(folder.path()).unwrap(), []);
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl Wezterm {
         listing::client_pids(&self.call("list-clients", ["--format", "json"])?)
     }
 
-    /// A program in a new tab of a window: the new pane.
+    /// A program in a new tab of a window: the new pane. WezTerm's own, which is the user's shell, for no `argv`; so
+    /// everywhere.
     ///
     /// # Errors
     /// If the call fails.
@@ -131,9 +132,21 @@ impl Wezterm {
         self.call("kill-pane", ["--pane-id", &pane.to_string()]).map(drop)
     }
 
+    /// Gives the tab of a pane a title.
+    ///
+    /// # Errors
+    /// If the call fails.
+    pub fn set_tab_title(&self, pane: u64, title: &str) -> Result<(), WeztermError> {
+        self.call("set-tab-title", ["--pane-id", &pane.to_string(), "--", title])
+            .map(drop)
+    }
+
     fn start(&self, call: &str, flags: &[&str], cwd: &Path, argv: &[OsString]) -> Result<u64, WeztermError> {
         let mut arguments: Vec<&OsStr> = flags.iter().map(OsStr::new).collect();
-        arguments.extend([OsStr::new("--cwd"), cwd.as_os_str(), OsStr::new("--")]);
+        arguments.extend([OsStr::new("--cwd"), cwd.as_os_str()]);
+        if !argv.is_empty() {
+            arguments.push(OsStr::new("--"));
+        }
         arguments.extend(argv.iter().map(OsStr::new));
         listing::parse_pane_id(call, &self.call(call, arguments)?)
     }

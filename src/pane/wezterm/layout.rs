@@ -18,7 +18,8 @@ pub enum Layout {
 }
 
 /// Where the new pane of a split is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Side {
     /// To the right.
     Right,
@@ -27,7 +28,7 @@ pub enum Side {
 }
 
 /// One split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Split {
     /// The pane that is split, by its place in reading order.
     pub from: usize,

@@ -1,5 +1,7 @@
 //! Reads what `wezterm cli list` and `list-clients` print as JSON. Pure: text in, values out.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::WeztermError;
@@ -31,6 +33,12 @@ pub struct PaneInfo {
     /// Its working folder as a URL, as far as WezTerm knows it.
     #[serde(default)]
     pub cwd: String,
+    /// It fills its whole tab for now, and its size is the tab's. Where it begins is told as if it did not.
+    #[serde(default)]
+    pub is_zoomed: bool,
+    /// The title that its tab was given; empty if none.
+    #[serde(default)]
+    pub tab_title: String,
 }
 
 /// How large something is, in characters.
@@ -53,6 +61,33 @@ impl PaneInfo {
         let is_own = host.is_empty() || label(host) == label("localhost") || label(host) == label(own);
         (!is_own).then_some(host)
     }
+
+    /// Its working folder, if that is on this machine and can be told. One whose name is no UTF-8 cannot.
+    #[must_use]
+    pub fn local_folder(&self, own: &str) -> Option<PathBuf> {
+        if self.other_host(own).is_some() {
+            return None;
+        }
+        let (_, path) = self.cwd.strip_prefix("file://")?.split_once('/')?;
+        let path = percent_decoded(path)?;
+        // WezTerm ends folders with a slash, which is part of no name.
+        Some(PathBuf::from(format!("/{}", path.trim_end_matches('/'))))
+    }
+}
+
+/// A piece of a URL as it is meant.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digits = [rest.next()?, rest.next()?];
+        bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// One client of a server, mostly a GUI.
@@ -207,6 +242,34 @@ mod tests {
             host("file://server.example.org/home").as_deref(),
             Some("server.example.org")
         );
+    }
+
+    #[test]
+    fn a_folder_of_this_machine_is_a_path() {
+        let folder = |cwd: &str| {
+            let pane = PaneInfo {
+                cwd: cwd.to_owned(),
+                ..PaneInfo::default()
+            };
+            pane.local_folder("desk")
+                .map(|path| path.to_str().unwrap().to_owned())
+        };
+        assert_eq!(
+            folder("file://desk/home/me/a%20%C3%BC/").as_deref(),
+            Some("/home/me/a \u{fc}")
+        );
+        assert_eq!(folder("file:///").as_deref(), Some("/"));
+        for unknown in [
+            "",
+            "x",
+            "file://",
+            "file://server/home",
+            "file:///a%",
+            "file:///%ff",
+            "file:///%zz",
+        ] {
+            assert_eq!(folder(unknown), None, "{unknown}");
+        }
     }
 
     #[test]

@@ -1,18 +1,28 @@
-//! Puts viewers into panes: several in a layout, one beside a pane, one in place of another.
+//! Puts programs into panes: several in a layout, a whole tab, one beside a pane, one in place of another. Mostly they are
+//! viewers.
 //!
 //! `spawn` and `split-pane` take the focus, so each of these looks first who has it, and gives it back.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{plan, smallest, Layout, PaneInfo, PaneSize, Side, Wezterm, WeztermError};
+use super::{plan, smallest, Layout, PaneInfo, PaneSize, Side, Split, Wezterm, WeztermError};
 
 /// What a split gives to the new pane.
 const HALF: u8 = 50;
 /// A smaller pane shows nothing that could be read. (Four in a row in 80 columns have 19.)
 const READABLE: PaneSize = PaneSize { cols: 18, rows: 3 };
 
-/// Where several viewers go.
+/// What a pane is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The program with its arguments; the user's shell if there is nothing.
+    pub argv: Vec<OsString>,
+    /// Its folder.
+    pub cwd: PathBuf,
+}
+
+/// Where several panes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Into a tab of their own.
@@ -23,10 +33,12 @@ pub enum Place {
     Here,
 }
 
+/// Panes that have been made, each with its place among the programs.
+type Made = Vec<(usize, u64)>;
+
 /// The panes of one server as they were when they were looked at, and what can be done with them.
 pub struct Viewers<'a> {
     wezterm: &'a Wezterm,
-    cwd: PathBuf,
     panes: Vec<PaneInfo>,
     caller: Option<u64>,
     focused: Option<u64>,
@@ -34,12 +46,11 @@ pub struct Viewers<'a> {
 }
 
 impl<'a> Viewers<'a> {
-    /// Looks at the panes. `caller` is the pane that this is called from, if it is one of this server's;
-    /// viewers run in `cwd`.
+    /// Looks at the panes. `caller` is the pane that this is called from, if it is one of this server's.
     ///
     /// # Errors
     /// If WezTerm does not answer.
-    pub fn look(wezterm: &'a Wezterm, caller: Option<u64>, cwd: PathBuf) -> Result<Self, WeztermError> {
+    pub fn look(wezterm: &'a Wezterm, caller: Option<u64>) -> Result<Self, WeztermError> {
         let panes = wezterm.panes()?;
         let is_open = |id: &u64| panes.iter().any(|pane| pane.pane_id == *id);
         let caller = caller.filter(is_open);
@@ -48,7 +59,6 @@ impl<'a> Viewers<'a> {
         let current = caller.or(focused);
         Ok(Self {
             wezterm,
-            cwd,
             panes,
             caller,
             focused,
@@ -70,20 +80,49 @@ impl<'a> Viewers<'a> {
         self.current.ok_or(WeztermError::NoCurrentPane)
     }
 
-    /// Starts a program for each of `argvs`: their panes, in the same order. If one cannot be started,
-    /// those before it are closed again.
+    /// Starts each of the programs: their panes, in the same order. If one cannot be started, those before it are closed
+    /// again.
     ///
     /// # Errors
     /// If WezTerm does not do it.
-    pub fn open(
+    pub fn open(&self, place: Place, layout: Layout, programs: &[Program]) -> Result<Vec<u64>, WeztermError> {
+        self.refuse_unreadable(place, layout, programs.len())?;
+        let stays = place == Place::Here || layout == Layout::Tabs;
+        self.all_or_none(place, (!stays).then_some(0), |made| {
+            if layout == Layout::Tabs {
+                self.build_tabs(place, programs, made)
+            } else {
+                self.build(place, programs, &plan(layout, programs.len()), made)
+            }
+        })
+    }
+
+    /// Makes a tab of these programs by `splits`, which make them all; `active` is the one with the focus in it. Its
+    /// panes, in the same order; all or none of them.
+    ///
+    /// # Errors
+    /// If WezTerm does not do it.
+    pub fn open_tab(
+        &self,
+        programs: &[Program],
+        splits: &[Split],
+        active: usize,
+    ) -> Result<Vec<u64>, WeztermError> {
+        self.all_or_none(Place::NewTab, Some(active), |made| {
+            self.build(Place::NewTab, programs, splits, made)
+        })
+    }
+
+    /// Builds panes, closes them again if one of them fails, and gives the focus back. `active` is the one that keeps it
+    /// in its own tab.
+    fn all_or_none(
         &self,
         place: Place,
-        layout: Layout,
-        argvs: &[Vec<OsString>],
+        active: Option<usize>,
+        build: impl FnOnce(&mut Made) -> Result<(), WeztermError>,
     ) -> Result<Vec<u64>, WeztermError> {
-        self.refuse_unreadable(place, layout, argvs.len())?;
-        let mut made = Vec::new();
-        let built = self.build(place, layout, argvs, &mut made);
+        let mut made = Made::new();
+        let built = build(&mut made);
         if built.is_err() {
             for (_, pane) in &made {
                 // A server that hangs would keep us for as long again with each of them.
@@ -93,10 +132,12 @@ impl<'a> Viewers<'a> {
             }
         }
         // Where nothing was made, the focus is where it was.
-        if let Some((_, first)) = made.first() {
-            // Else the last one would be the active one of the new tab.
-            if place != Place::Here && layout != Layout::Tabs && made.len() > 1 {
-                let _ = self.wezterm.activate(*first);
+        if let Some((_, last)) = made.last() {
+            let is_active = |(at, _): &&(usize, u64)| Some(*at) == active;
+            // Else the last one is the active one of the new tab.
+            let active = made.iter().find(is_active).map(|(_, pane)| *pane);
+            if let Some(active) = active.filter(|active| active != last) {
+                let _ = self.wezterm.activate(active);
             }
             let split = self.current.filter(|_| place == Place::Here);
             self.give_focus_back(split);
@@ -110,8 +151,8 @@ impl<'a> Viewers<'a> {
     ///
     /// # Errors
     /// If WezTerm does not do it.
-    pub fn new_tab(&self, argv: &[OsString]) -> Result<u64, WeztermError> {
-        let made = self.first(Place::NewTab, argv);
+    pub fn new_tab(&self, program: &Program) -> Result<u64, WeztermError> {
+        let made = self.first(Place::NewTab, program);
         self.give_focus_back(None);
         made
     }
@@ -120,9 +161,9 @@ impl<'a> Viewers<'a> {
     ///
     /// # Errors
     /// If there is no such pane, or WezTerm does not do it.
-    pub fn beside(&self, pane: u64, argv: &[OsString]) -> Result<u64, WeztermError> {
+    pub fn beside(&self, pane: u64, program: &Program) -> Result<u64, WeztermError> {
         self.refuse_other_machine(pane)?;
-        let made = self.wezterm.split(pane, Side::Right, HALF, &self.cwd, argv);
+        let made = self.split(pane, Side::Right, HALF, program);
         self.give_focus_back(Some(pane));
         made
     }
@@ -131,10 +172,10 @@ impl<'a> Viewers<'a> {
     ///
     /// # Errors
     /// If there is no such pane, or WezTerm does not do it.
-    pub fn instead_of(&self, viewer: u64, argv: &[OsString]) -> Result<u64, WeztermError> {
+    pub fn instead_of(&self, viewer: u64, program: &Program) -> Result<u64, WeztermError> {
         let info = self.info(viewer)?;
         // Half of its room is enough for a moment, to whichever side there is some.
-        let split = |side| self.wezterm.split(viewer, side, HALF, &self.cwd, argv);
+        let split = |side| self.split(viewer, side, HALF, program);
         let made = match split(Side::Right) {
             Err(error) if error.is_for_lack_of_room() => split(Side::Bottom)?,
             made => made?,
@@ -152,6 +193,16 @@ impl<'a> Viewers<'a> {
             self.give_focus_back(None);
         }
         Ok(made)
+    }
+
+    /// Starts a program in a part of a pane, which may be a new one: its pane. The focus stays with it, until
+    /// [`Self::give_focus_back`].
+    ///
+    /// # Errors
+    /// If WezTerm does not do it.
+    pub fn split(&self, pane: u64, side: Side, percent: u8, program: &Program) -> Result<u64, WeztermError> {
+        self.wezterm
+            .split(pane, side, percent, &program.cwd, &program.argv)
     }
 
     fn info(&self, pane: u64) -> Result<&PaneInfo, WeztermError> {
@@ -211,38 +262,44 @@ impl<'a> Viewers<'a> {
         })
     }
 
-    /// Makes the first pane, and then the others in the order of the plan.
+    /// Makes the first pane, and then the others in the order of the splits.
     fn build(
         &self,
         place: Place,
-        layout: Layout,
-        argvs: &[Vec<OsString>],
-        made: &mut Vec<(usize, u64)>,
+        programs: &[Program],
+        splits: &[Split],
+        made: &mut Made,
     ) -> Result<(), WeztermError> {
-        let Some((first_argv, others)) = argvs.split_first() else {
+        let Some(first) = programs.first() else {
             return Ok(());
         };
-        let first = self.first(place, first_argv)?;
-        made.push((0, first));
-        if layout == Layout::Tabs {
-            let window = self.window_of_new(first, others)?;
-            for (place, argv) in others.iter().enumerate() {
-                made.push((place + 1, self.wezterm.new_tab(window, &self.cwd, argv)?));
-            }
-        }
-        for split in plan(layout, argvs.len()) {
+        made.push((0, self.first(place, first)?));
+        for split in splits {
             let from = made.iter().find(|(place, _)| *place == split.from);
             let (_, from) = *from.expect("a plan splits what it has made");
-            let argv = &argvs[split.to];
-            let pane = self
-                .wezterm
-                .split(from, split.side, split.percent, &self.cwd, argv)?;
+            let pane = self.split(from, split.side, split.percent, &programs[split.to])?;
             made.push((split.to, pane));
         }
         Ok(())
     }
 
-    fn first(&self, place: Place, argv: &[OsString]) -> Result<u64, WeztermError> {
+    /// A tab for each, all in one window.
+    fn build_tabs(&self, place: Place, programs: &[Program], made: &mut Made) -> Result<(), WeztermError> {
+        let Some((first, others)) = programs.split_first() else {
+            return Ok(());
+        };
+        let pane = self.first(place, first)?;
+        made.push((0, pane));
+        let window = self.window_of_new(pane, others)?;
+        for (place, program) in others.iter().enumerate() {
+            let pane = self.wezterm.new_tab(window, &program.cwd, &program.argv)?;
+            made.push((place + 1, pane));
+        }
+        Ok(())
+    }
+
+    fn first(&self, place: Place, program: &Program) -> Result<u64, WeztermError> {
+        let Program { argv, cwd } = program;
         let near = match self.current {
             Some(current) => Some(self.info(current)?),
             None => self.panes.first(),
@@ -251,17 +308,17 @@ impl<'a> Viewers<'a> {
             (Place::Here, _) => {
                 let current = self.current()?;
                 self.refuse_other_machine(current)?;
-                self.wezterm.split(current, Side::Right, HALF, &self.cwd, argv)
+                self.split(current, Side::Right, HALF, program)
             }
-            (Place::NewTab, Some(near)) => self.wezterm.new_tab(near.window_id, &self.cwd, argv),
-            (Place::NewWindow, Some(near)) => self.wezterm.new_window(&near.workspace, &self.cwd, argv),
+            (Place::NewTab, Some(near)) => self.wezterm.new_tab(near.window_id, cwd, argv),
+            (Place::NewWindow, Some(near)) => self.wezterm.new_window(&near.workspace, cwd, argv),
             // A server without a window.
-            (Place::NewTab | Place::NewWindow, None) => self.wezterm.new_window("", &self.cwd, argv),
+            (Place::NewTab | Place::NewWindow, None) => self.wezterm.new_window("", cwd, argv),
         }
     }
 
     /// The window that a new pane has come into; not asked for if nothing follows it.
-    fn window_of_new(&self, pane: u64, others: &[Vec<OsString>]) -> Result<u64, WeztermError> {
+    fn window_of_new(&self, pane: u64, others: &[Program]) -> Result<u64, WeztermError> {
         if others.is_empty() {
             return Ok(0);
         }
@@ -273,7 +330,7 @@ impl<'a> Viewers<'a> {
     }
 
     /// First within the tab whose pane was split, then to the pane that a person looks at.
-    fn give_focus_back(&self, split: Option<u64>) {
+    pub fn give_focus_back(&self, split: Option<u64>) {
         let tab = split
             .and_then(|pane| self.info(pane).ok())
             .map(|info| info.tab_id);

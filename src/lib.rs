@@ -26,4 +26,5 @@ pub mod protocol;
 pub mod secrets;
 pub mod templates;
 pub mod worker;
+pub mod workspace_session;
 pub mod worktree;

@@ -8,6 +8,7 @@ use crate::config::ConfigError;
 use crate::history::HistoryError;
 use crate::pane::wezterm::WeztermError;
 use crate::protocol::{ErrorAnswer, ErrorCode};
+use crate::workspace_session::SessionError;
 use crate::worktree::WorktreeError;
 
 /// What to do about a daemon that knows less than this program.
@@ -153,6 +154,19 @@ impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
         let message = super::text::visible(&error.to_string());
         Self::refused(message).hint(error.hint())
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        let message = super::text::visible(&error.to_string());
+        let failure = match &error {
+            SessionError::NotFound { .. } => Self::refused(message),
+            SessionError::Newer { .. } | SessionError::Damaged { .. } | SessionError::File { .. } => {
+                Self::usage(message)
+            }
+        };
+        failure.hint(error.hint())
     }
 }
 

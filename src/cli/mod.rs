@@ -53,6 +53,7 @@ mod retry;
 mod room_text;
 mod screen;
 mod service;
+mod session;
 mod setup;
 mod show;
 mod shutdown;
@@ -170,6 +171,7 @@ enum Command {
     Process(process::ProcessArgs),
     Report(report::ReportArgs),
     Worktree(worktree::WorktreeArgs),
+    Session(session::SessionArgs),
     Panes(panes::PanesArgs),
     Daemon(daemon::DaemonArgs),
     Shutdown(shutdown::ShutdownArgs),
@@ -238,6 +240,7 @@ impl Command {
             Self::Process(args) => args.run(context),
             Self::Report(args) => args.run(context),
             Self::Worktree(args) => args.run(context),
+            Self::Session(args) => args.run(context),
             Self::Panes(args) => args.run(context),
             Self::Daemon(args) => args.run(context),
             Self::Shutdown(args) => args.run(context),
@@ -364,6 +367,10 @@ mod tests {
         "workspace create api --folder /tmp --no-folder",
         "workspace use",
         "workspace use api --none",
+        "workspace use --none --restore",
+        "session",
+        "session restore",
+        "session show a/b",
         "template new a/b",
         "process spawn",
         "process spawn x -- y",

@@ -10,6 +10,7 @@ use std::io::{self, IsTerminal as _};
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
+use super::session::restore;
 use super::workspace_values::{field, ValueArgs};
 use super::{current_workspace, queue, screen, workspace_text};
 use crate::client::ClientError;
@@ -100,13 +101,16 @@ struct RemoveArgs {
 
 /// Take a workspace for what is queued outside of all workspaces' folders
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
 struct UseArgs {
     /// Its name
+    #[arg(required_unless_present = "none", conflicts_with = "none")]
     name: Option<String>,
     /// Take none any more
     #[arg(long)]
     none: bool,
+    /// Also start its processes and open its panes as they were, like `session restore`
+    #[arg(long, conflicts_with = "none")]
+    restore: bool,
 }
 
 /// Reads `KEY=VALUE`.
@@ -132,7 +136,7 @@ impl WorkspaceArgs {
             }
             What::Edit(args) => args.run(context)?,
             What::Remove(args) => args.run(context)?,
-            What::Use(args) => args.run(context)?,
+            What::Use(args) => return args.run(context),
         }
         Ok(Exit::Ok)
     }
@@ -335,13 +339,21 @@ fn remove(context: &Context, name: &str, force: bool) -> Result<(u64, u64), Refu
 }
 
 impl UseArgs {
-    fn run(self, context: &Context) -> Result<(), Failure> {
+    fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Some(name) = self.name else {
-            return current_workspace::write(context, None);
+            current_workspace::write(context, None)?;
+            return Ok(Exit::Ok);
         };
+        if self.restore {
+            restore::workspace(context, &name)?;
+        }
         // A name that was mistyped would go unnoticed until the tasks are looked for.
         let view = shown(context, &Message::WorkspaceShow(OneWorkspace { name }))?;
-        current_workspace::write(context, Some(&view.name))
+        current_workspace::write(context, Some(&view.name))?;
+        if self.restore {
+            return restore::restore(context, &view.name, true, true);
+        }
+        Ok(Exit::Ok)
     }
 }
 

@@ -103,6 +103,12 @@ impl Paths {
         self.data.join("history.sqlite")
     }
 
+    /// What is remembered of each workspace.
+    #[must_use]
+    pub fn sessions(&self) -> PathBuf {
+        self.data.join("sessions")
+    }
+
     /// Names the workspace that `workspace use` has chosen, if any.
     #[must_use]
     pub fn current_workspace(&self) -> PathBuf {

@@ -9,9 +9,9 @@ mod figures;
 mod lock;
 mod peer;
 mod server;
+mod session_keeper;
+mod surroundings;
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,10 @@ use self::clients::Clients;
 use self::figures::{identified, info, reloader, serve_metrics};
 use self::lock::{Lock, LockError};
 use self::server::{Reload, Settings};
+use self::session_keeper::SessionKeeper;
+use self::surroundings::{own_environment, own_program, raise_file_limit};
 use crate::config::{ensure_private_dir, Config, ConfigError, Loaded, Paths};
-use crate::engine::{self, Command, Engine, Inputs, Parts};
+use crate::engine::{self, Bell, Command, Engine, Inputs, Parts};
 use crate::executor::{AttemptId, ExecutorOptions, ProcessExecutor, Report};
 use crate::gauge::{Gauge, Gauged};
 use crate::journal::{self, JournalError};
@@ -37,13 +39,6 @@ use crate::metrics::{Endpoint, Exporter, Ledger};
 use crate::prober::Prober;
 use crate::protocol::{DaemonInfo, ErrorAnswer, ErrorCode};
 use crate::templates::Templates;
-
-/// What a shim tells its worker; it must not reach other tasks through a daemon started in there.
-const WORKER_VARIABLES: [&str; 3] = [
-    "WEZTERM_PARALLEL_TASK",
-    "WEZTERM_PARALLEL_ATTEMPT",
-    "WEZTERM_PARALLEL_FOLDER",
-];
 
 /// A daemon that no longer listens lets go of its lock within this time.
 const ENDING_PATIENCE: Duration = Duration::from_secs(2);
@@ -234,10 +229,14 @@ fn serve(
     let endpoint = Endpoint::start(Arc::clone(&exporter));
     let endpoint = endpoint.map_err(DaemonError::io("the thread of the metrics"))?;
     let clients = Arc::new(Clients::new(Arc::clone(&exporter)));
+    let keeper = SessionKeeper::new(&options.paths, commands_tx.downgrade());
+    let bell = keeper
+        .start()
+        .map_err(DaemonError::io("the thread of the sessions"))?;
     let parts = parts(
         options,
         loaded,
-        (&endpoint, exporter.ledger()),
+        (&endpoint, exporter.ledger(), bell),
         (reports_tx, heard_tx, gauged_tx, probed_tx),
     )?;
     let inputs = Inputs {
@@ -292,7 +291,7 @@ type Senders = (
 fn parts(
     options: &DaemonOptions,
     loaded: Loaded,
-    (endpoint, ledger): (&Endpoint, Ledger),
+    (endpoint, ledger, bell): (&Endpoint, Ledger, Bell),
     (reports, heard, gauged, probed): Senders,
 ) -> Result<Parts, DaemonError> {
     let paths = &options.paths;
@@ -326,45 +325,13 @@ fn parts(
         peaks_file: paths.data.join("peaks.json"),
         history_file: paths.history(),
         status_file: paths.status_file.clone(),
+        bell,
         templates: Templates::new(paths.templates()),
         environment: own_environment(),
         metrics: identified(ledger, &info),
         info,
         warnings,
     })
-}
-
-/// The program to run the launcher from: this one, even if its file was replaced meanwhile.
-fn own_program() -> Result<PathBuf, DaemonError> {
-    if cfg!(target_os = "linux") {
-        return Ok(PathBuf::from("/proc/self/exe"));
-    }
-    std::env::current_exe().map_err(DaemonError::io("the path of this program"))
-}
-
-/// The environment for tasks that bring none. What is not UTF-8 cannot stand in JSON and is left
-/// out, and so is what says which task a daemon was started from.
-fn own_environment() -> BTreeMap<String, String> {
-    let utf8 =
-        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    std::env::vars_os()
-        .filter_map(utf8)
-        .filter(|(name, _)| !WORKER_VARIABLES.contains(&name.as_str()))
-        .collect()
-}
-
-/// A thousand clients need more files than the usual soft limit of 1,024 allows. The launcher was
-/// started before: workers keep the limit that the user has set.
-fn raise_file_limit() {
-    use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
-    }
 }
 
 /// SIGHUP reads the config again; SIGTERM and SIGINT end the daemon, and workers go on.

@@ -30,6 +30,7 @@ impl Engine {
         };
         counting.count(records);
         self.history.note(records);
+        self.remembering.note(records, &self.scheduler);
     }
 
     /// So long after the decision the launcher has an attempt.

@@ -22,8 +22,10 @@ impl Engine {
                     .collect(),
             }
         });
+        let warnings = self.info.warnings.iter().chain(&self.remembering.trouble);
         DaemonInfo {
             history,
+            warnings: warnings.cloned().collect(),
             ..self.info.clone()
         }
     }

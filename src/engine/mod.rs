@@ -20,6 +20,7 @@ mod claude;
 mod clock;
 mod costs;
 mod counted;
+mod drafts;
 mod environments;
 mod errors;
 mod facts;
@@ -64,6 +65,7 @@ use self::admission::Gauging;
 use self::agents::Shims;
 use self::batch::{Batch, Removed};
 use self::clock::Clock;
+use self::drafts::Remembering;
 use self::environments::Variables;
 use self::history::History;
 use self::parts::{limits, shares};
@@ -85,6 +87,7 @@ use crate::templates::Templates;
 use crate::worker::{Profiles, Session};
 
 pub use self::agents::{Ancestor, Lineage};
+pub use self::drafts::{Bell, Draft};
 pub use self::parts::{Command, Inputs, Parts, Reloaded};
 pub use self::recover::recover;
 pub use self::restore::{restore, RestoreError, Restored};
@@ -138,6 +141,7 @@ pub struct Engine {
     templates: Templates,
     environment: Variables,
     history: History,
+    remembering: Remembering,
     tally: Tally,
     info: DaemonInfo,
     /// What the journal had to say when it was loaded.
@@ -315,6 +319,8 @@ mod claude_limit_tests;
 mod claude_session_tests;
 #[cfg(test)]
 mod claude_tests;
+#[cfg(test)]
+mod draft_tests;
 #[cfg(test)]
 mod foremost_tests;
 #[cfg(test)]

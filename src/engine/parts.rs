@@ -10,6 +10,7 @@ use wezterm_parallel_scheduler::{Limit, LimitScope, Limits, Share};
 use super::admission::Gauging;
 use super::agents::Shims;
 use super::clock::Clock;
+use super::drafts::{Bell, Draft, Remembering};
 use super::history::History;
 use super::questions::Questions;
 use super::status_file::StatusFile;
@@ -51,6 +52,15 @@ pub enum Command {
         events: mpsc::Sender<Event>,
         /// The tasks as they stand at the first event.
         reply: oneshot::Sender<Answer>,
+    },
+    /// Whoever saves sessions wants to know how workspaces stand.
+    Drafts {
+        /// Ids of tasks and processes that viewers show.
+        shown: Vec<String>,
+        /// What is wrong with sessions, in words: it stands among the daemon's warnings until it is over.
+        trouble: Vec<String>,
+        /// One for each workspace.
+        reply: oneshot::Sender<Vec<Draft>>,
     },
     /// The config was read again.
     Reload(Box<Reloaded>),
@@ -95,6 +105,8 @@ pub struct Parts {
     pub peaks_file: PathBuf,
     /// `history.sqlite` in the data folder.
     pub history_file: PathBuf,
+    /// Rings when sessions are to be saved.
+    pub bell: Bell,
     /// Templates of workspaces.
     pub templates: Templates,
     /// The daemon's own environment: what a task gets that brings none.
@@ -137,6 +149,7 @@ impl Engine {
             status_file,
             peaks_file,
             history_file,
+            bell,
             templates,
             environment,
             metrics,
@@ -150,6 +163,7 @@ impl Engine {
             profiles: Profiles::new(&config.workers),
             tally: Tally::new(metrics, &config),
             history: History::new(history_file, &config, journal.last_lsn()),
+            remembering: Remembering::new(bell, &recovered.store, &recovered.scheduler),
             clock: Clock::start(recovered.newest),
             upkeep: Upkeep::new(&config, tasks_folder.clone()),
             status_file: StatusFile::new(status_file),

@@ -50,6 +50,16 @@ impl Engine {
                 let answer = self.subscribe(now, &wanted, events);
                 batch.subscribed.push((reply, answer));
             }
+            // What is not written yet may be in it: the next one puts that right.
+            Command::Drafts {
+                shown,
+                trouble,
+                reply,
+            } => {
+                self.remembering.trouble = trouble;
+                // Whoever asked may be gone.
+                let _ = reply.send(self.drafts(&shown));
+            }
             Command::Reload(reloaded) => self.reload(now, *reloaded, batch),
             Command::ReloadFailed(why) => {
                 tracing::warn!(%why, "the config could not be read again: the old one stays in force");

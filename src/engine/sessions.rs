@@ -232,7 +232,7 @@ fn last_session(entry: &Entry) -> Option<Arc<str>> {
 }
 
 /// The session that a task runs now, or else its newest.
-fn current_session(entry: &Entry) -> Option<Arc<str>> {
+pub(super) fn current_session(entry: &Entry) -> Option<Arc<str>> {
     let running = entry.attempts.last().filter(|attempt| attempt.outcome.is_none());
     running
         .and_then(|attempt| attempt.session.clone())

@@ -80,6 +80,7 @@ impl Stage {
             peaks_file: folder.path().join("peaks.json"),
             status_file: folder.path().join("status.json"),
             history_file: folder.path().join("history.sqlite"),
+            bell: Bell::new(std::sync::mpsc::sync_channel(1).0),
             templates: crate::templates::Templates::new(folder.path().join("templates")),
             environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
             metrics: exporter.ledger(),

@@ -22,6 +22,6 @@ pub use layout::{plan, smallest, Layout, Side, Split};
 pub use listing::{focused_pane, parse_panes, PaneInfo, PaneSize};
 pub use registry::{register, Life, Registered, Registry};
 pub use server::{is_alive, Server, Surroundings};
-pub use tab_plan::{tabs_of_workspace, Listing, PanePlan, TabPlan};
+pub use tab_plan::{tabs_of_workspace, Listing, OpenTab, PanePlan, TabPlan};
 pub use tree::{makes_all, rebuild};
 pub use viewers::{Place, Program, Viewers};

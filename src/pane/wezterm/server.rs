@@ -12,11 +12,12 @@ use std::time::SystemTime;
 
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
+use serde::{Deserialize, Serialize};
 
 use super::WeztermError;
 
 /// A running server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     /// Its socket.
     pub socket: PathBuf,

@@ -63,12 +63,12 @@ pub fn tabs_of_workspace(
     listings: &[Listing],
     is_of_workspace: impl Fn(&str) -> bool,
     host: &str,
-) -> Vec<TabPlan> {
+) -> Vec<OpenTab> {
     let belongs = |known: &Assignment| match &known.workspace {
         Some(owner) => owner == workspace,
         None => matches!(&known.shown, Shown::Task(id) if is_of_workspace(id)),
     };
-    let mut tabs: Vec<SeenTab> = Vec::new();
+    let mut tabs: Vec<OpenTab> = Vec::new();
     for (server, panes) in listings {
         for tab in tabs_in(panes) {
             let assigned = |pane: &PaneInfo| {
@@ -77,7 +77,7 @@ pub fn tabs_of_workspace(
             };
             let is_ours = tab.iter().filter_map(|pane| assigned(pane)).any(belongs);
             if is_ours {
-                let seen = SeenTab::new(
+                let seen = OpenTab::new(
                     server,
                     &tab,
                     |pane| assigned(pane).map(|known| &known.shown),
@@ -87,7 +87,7 @@ pub fn tabs_of_workspace(
             }
         }
     }
-    tabs.into_iter().map(|seen| seen.plan).collect()
+    tabs
 }
 
 /// The panes of each tab, by window and tab.
@@ -99,14 +99,19 @@ fn tabs_in(panes: &[PaneInfo]) -> Vec<Vec<PaneInfo>> {
 }
 
 /// A tab as a server shows it.
-struct SeenTab {
-    server: Server,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenTab {
+    /// The server.
+    pub server: Server,
+    /// Its number there.
+    pub tab: u64,
     /// Where its panes are, which is the same at every server that shows it.
     places: Vec<(usize, usize, usize, usize)>,
-    plan: TabPlan,
+    /// What would make it anew.
+    pub plan: TabPlan,
 }
 
-impl SeenTab {
+impl OpenTab {
     fn new<'k>(
         server: &Server,
         panes: &[PaneInfo],
@@ -122,6 +127,7 @@ impl SeenTab {
         let place = |pane: &&PaneInfo| (pane.left_col, pane.top_row, pane.size.cols, pane.size.rows);
         Self {
             server: server.clone(),
+            tab: panes.first().map_or(0, |pane| pane.tab_id),
             places: panes.iter().map(place).collect(),
             plan: TabPlan {
                 title: panes
@@ -138,8 +144,8 @@ impl SeenTab {
 
 /// A tab of a mux server is shown by each GUI that is connected to it, under other numbers: its viewers are known by those
 /// of the mux server, and shells by those of the GUI in which they were made. It is one tab all the same.
-fn merge(tabs: &mut Vec<SeenTab>, seen: SeenTab) {
-    let is_same = |other: &&mut SeenTab| {
+fn merge(tabs: &mut Vec<OpenTab>, seen: OpenTab) {
+    let is_same = |other: &&mut OpenTab| {
         other.server != seen.server && other.plan.title == seen.plan.title && other.places == seen.places
     };
     let Some(same) = tabs.iter_mut().find(is_same) else {

@@ -23,6 +23,17 @@ fn pane(tab_id: u64, pane_id: u64, left_col: usize) -> PaneInfo {
     }
 }
 
+fn plans_of(
+    workspace: &str,
+    known: &[Assignment],
+    listings: &[Listing],
+    is_of_workspace: impl Fn(&str) -> bool,
+    host: &str,
+) -> Vec<TabPlan> {
+    let tabs = tabs_of_workspace(workspace, known, listings, is_of_workspace, host);
+    tabs.into_iter().map(|tab| tab.plan).collect()
+}
+
 fn shown(plans: &[TabPlan]) -> Vec<Vec<Shown>> {
     let panes = |plan: &TabPlan| plan.panes.iter().map(|pane| pane.shown.clone()).collect();
     plans.iter().map(panes).collect()
@@ -54,7 +65,7 @@ fn a_tab_with_one_pane_of_the_workspace_is_told_as_a_whole() {
         pane(3, 14, 41),
         pane(5, 16, 0),
     ];
-    let plans = tabs_of_workspace(
+    let plans = plans_of(
         "api",
         &known,
         &[(gui.clone(), panes.clone())],
@@ -82,9 +93,9 @@ fn a_tab_with_one_pane_of_the_workspace_is_told_as_a_whole() {
         }]
     );
     // A pane that was made for another workspace is that one's, whatever it shows.
-    let of_web = tabs_of_workspace("web", &known, &[(gui, panes)], |id| id == "8", "desk");
+    let of_web = plans_of("web", &known, &[(gui, panes)], |id| id == "8", "desk");
     assert_eq!(shown(&of_web), [[Shown::Task("8".into()), Shown::Slot(1)]]);
-    assert_eq!(tabs_of_workspace("api", &known, &[], |_| true, "desk"), []);
+    assert_eq!(plans_of("api", &known, &[], |_| true, "desk"), []);
 }
 
 #[test]
@@ -104,7 +115,7 @@ fn a_tab_of_a_mux_server_is_one_tab_in_its_gui_too() {
         [(gui.clone(), in_gui.clone()), (mux.clone(), in_mux.clone())],
         [(mux, in_mux), (gui, in_gui)],
     ] {
-        let plans = tabs_of_workspace("api", &known, &listings, |_| false, "desk");
+        let plans = plans_of("api", &known, &listings, |_| false, "desk");
         let expected = [[Shown::Slot(0), Shown::Shell(Some("lazygit".into()))]];
         assert_eq!(shown(&plans), expected);
     }

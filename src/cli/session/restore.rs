@@ -1,0 +1,289 @@
+//! Builds a workspace up again from its session: the workspace itself if the daemon does not know it, its processes,
+//! and its panes in WezTerm. What is there already stays as it is, so that a second call changes nothing.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::workspace::panes::{open_tabs, Opened};
+use crate::cli::{queue, screen};
+use crate::client::ClientError;
+use crate::pane::wezterm::{PanePlan, Shown, TabPlan};
+use crate::protocol::{
+    Answer, ErrorCode, Message, OneTask, OneWorkspace, ProcessFilter, ProcessIds, ProcessSpawn, ProcessView,
+    WorkspaceCreate, WorkspaceView,
+};
+use crate::workspace_session::{SavedProcess, Session, Sessions};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RestoreArgs {
+    /// The workspace
+    #[arg(value_parser = super::workspace)]
+    name: String,
+    /// Open no panes
+    #[arg(long)]
+    no_panes: bool,
+    /// Start no processes
+    #[arg(long)]
+    no_processes: bool,
+}
+
+impl RestoreArgs {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        restore(context, &self.name, !self.no_processes, !self.no_panes)
+    }
+}
+
+/// Restores a workspace: its processes and its panes, as far as they are wanted.
+pub(in crate::cli) fn restore(
+    context: &Context,
+    name: &str,
+    processes: bool,
+    panes: bool,
+) -> Result<Exit, Failure> {
+    let session = session_of(context, name)?;
+    let workspace = workspace_of(context, &session)?;
+    let mut exit = Exit::Ok;
+    let mut ids = HashMap::new();
+    if processes {
+        ids = restore_processes(context, &session, &mut exit)?;
+    }
+    if panes {
+        restore_panes(context, &session, &workspace, &ids)?;
+    }
+    Ok(exit)
+}
+
+/// Makes sure that there is a workspace of this name, and a session of it.
+pub(in crate::cli) fn workspace(context: &Context, name: &str) -> Result<(), Failure> {
+    workspace_of(context, &session_of(context, name)?).map(drop)
+}
+
+fn session_of(context: &Context, name: &str) -> Result<Session, Failure> {
+    Ok(Sessions::new(context.paths()?.sessions()).get(name)?)
+}
+
+/// The workspace; created anew if the daemon has none of this name.
+fn workspace_of(context: &Context, session: &Session) -> Result<WorkspaceView, Failure> {
+    let show = Message::WorkspaceShow(OneWorkspace {
+        name: session.workspace.clone(),
+    });
+    match context.connect()?.ask(&show) {
+        Ok(Answer::Workspace(view)) => return Ok(*view),
+        Ok(other) => return Err(Failure::unexpected_answer(&other)),
+        Err(ClientError::Refused(refusal)) if refusal.code == ErrorCode::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    // Its template would queue its tasks once more.
+    let settings = session.settings.clone();
+    let create = WorkspaceCreate {
+        name: session.workspace.clone(),
+        template: "default".to_owned(),
+        variables: std::collections::BTreeMap::new(),
+        folder: settings.folder,
+        env: settings.env,
+        worker: settings.worker,
+        max_parallel: settings.max_parallel,
+        rate: settings.rate,
+        memory_bytes: settings.memory_bytes,
+        budget_usd: settings.budget_usd,
+        weight: settings.weight,
+        priority_offset: settings.priority_offset,
+        sandbox: settings.sandbox,
+        allow_agents: settings.allow_agents,
+        worktree: settings.worktree,
+    };
+    match context.ask(&Message::WorkspaceCreate(Box::new(create)))? {
+        Answer::Workspace(view) => {
+            screen::note(&format!("created workspace {} again", view.name));
+            Ok(*view)
+        }
+        other => Err(Failure::unexpected_answer(&other)),
+    }
+}
+
+/// Starts what is to run and does not: the ids of processes that have new ones.
+fn restore_processes(
+    context: &Context,
+    session: &Session,
+    exit: &mut Exit,
+) -> Result<HashMap<String, String>, Failure> {
+    let filter = ProcessFilter {
+        workspace: Some(session.workspace.clone()),
+        ..ProcessFilter::default()
+    };
+    let known = match context.ask(&Message::ProcessList(filter))? {
+        Answer::Processes(answer) => answer.processes,
+        other => return Err(Failure::unexpected_answer(&other)),
+    };
+    let mut ids = HashMap::new();
+    for saved in &session.processes {
+        let title = saved.name.as_deref().unwrap_or(&saved.id);
+        let done = match known.iter().find(|view| is_same(view, saved)) {
+            Some(view) => {
+                if view.id != saved.id {
+                    ids.insert(saved.id.clone(), view.id.clone());
+                }
+                start_again(context, view, saved)
+            }
+            None if saved.wanted => spawn(context, session, saved).map(|id| {
+                let words = format!("spawned process {title} as {id}");
+                ids.insert(saved.id.clone(), id);
+                Some(words)
+            }),
+            None => Ok(None),
+        };
+        match done {
+            Ok(words) => words.iter().for_each(|words| screen::note(words)),
+            // The others, and the panes, are wanted all the same.
+            Err(failure) => {
+                *exit = Exit::NotSucceeded;
+                Context::warn(&format!("process {title} is not restored: {failure}"));
+                if !failure.hint.is_empty() {
+                    screen::note(&format!("hint: {}", failure.hint));
+                }
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// Numbers may have been given anew by a journal that was begun anew, names are the user's own.
+fn is_same(view: &ProcessView, saved: &SavedProcess) -> bool {
+    match &saved.name {
+        Some(_) => view.name == saved.name,
+        None => {
+            view.name.is_none()
+                && view.id == saved.id
+                && view.command == saved.command
+                && view.argv == saved.argv
+        }
+    }
+}
+
+/// What was done, if anything was.
+fn start_again(
+    context: &Context,
+    view: &ProcessView,
+    saved: &SavedProcess,
+) -> Result<Option<String>, Failure> {
+    let is_down = matches!(view.state.as_str(), "stopped" | "failed");
+    if !saved.wanted || !is_down {
+        return Ok(None);
+    }
+    let ids = vec![view.id.clone()];
+    context.change(&Message::ProcessRestart(ProcessIds { ids }))?;
+    Ok(Some(format!(
+        "started process {} again",
+        saved.name.as_deref().unwrap_or(&view.id)
+    )))
+}
+
+/// Its id. It gets the caller's environment, as at its first time.
+fn spawn(context: &Context, session: &Session, saved: &SavedProcess) -> Result<String, Failure> {
+    let spawn = ProcessSpawn {
+        workspace: session.workspace.clone(),
+        command: saved.command.clone(),
+        argv: saved.argv.clone(),
+        name: saved.name.clone(),
+        cwd: Some(saved.cwd.clone()),
+        env: Some(queue::environment_for_tasks()),
+        restart: Some(saved.restart),
+        max_restarts: Some(saved.max_restarts),
+        ready: saved.ready.clone(),
+        ready_timeout_ms: saved.ready_timeout_ms,
+        memory_bytes: saved.memory_bytes,
+        ..ProcessSpawn::default()
+    };
+    match context.ask(&Message::ProcessSpawn(Box::new(spawn)))? {
+        Answer::StatusUpdate(update) => Ok(update.process_id),
+        other => Err(Failure::unexpected_answer(&other)),
+    }
+}
+
+/// Opens what is not open. `ids` are those of processes that have new ones.
+fn restore_panes(
+    context: &Context,
+    session: &Session,
+    workspace: &WorkspaceView,
+    ids: &HashMap<String, String>,
+) -> Result<(), Failure> {
+    let mut tabs: Vec<TabPlan> = session.tabs.iter().map(|tab| tab.plan.clone()).collect();
+    let is_in_a_tab = |id: &String| {
+        let mut panes = tabs.iter().flat_map(|tab| &tab.panes);
+        panes.any(|pane| pane.shown == Shown::Task(id.clone()))
+    };
+    let others: Vec<TabPlan> = session
+        .attached
+        .iter()
+        .filter(|id| !is_in_a_tab(id))
+        .map(|id| tab_of(id))
+        .collect();
+    tabs.extend(others);
+    for pane in tabs.iter_mut().flat_map(|tab| &mut tab.panes) {
+        if let Shown::Task(id) = &mut pane.shown {
+            if let Some(new) = ids.get(id) {
+                id.clone_from(new);
+            } else if !is_known(context, id)? {
+                Context::warn(&format!(
+                    "{} is no longer known: a shell takes its place",
+                    name_of(id)
+                ));
+                pane.shown = Shown::Shell(None);
+            }
+        }
+    }
+    if tabs.is_empty() {
+        screen::note(&format!("workspace {} had no panes open", session.workspace));
+        return Ok(());
+    }
+    let folder = workspace.settings.folder.as_deref().map(Path::new);
+    let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+    let folder = folder.map_or_else(home, Path::to_owned);
+    let opened = open_tabs(context, &session.workspace, &tabs, &folder)?;
+    screen::note(&opened_words(opened));
+    Ok(())
+}
+
+fn opened_words(opened: Opened) -> String {
+    let new = match opened.new {
+        0 => "opened no pane".to_owned(),
+        1 => "opened 1 pane".to_owned(),
+        count => format!("opened {count} panes"),
+    };
+    match opened.there {
+        0 => new,
+        1 => format!("{new}; 1 was there"),
+        count => format!("{new}; {count} were there"),
+    }
+}
+
+fn tab_of(id: &str) -> TabPlan {
+    TabPlan {
+        panes: vec![PanePlan {
+            shown: Shown::Task(id.to_owned()),
+            cwd: None,
+        }],
+        ..TabPlan::default()
+    }
+}
+
+fn name_of(id: &str) -> String {
+    format!("{} {id}", crate::cli::process_text::noun(id))
+}
+
+fn is_known(context: &Context, id: &str) -> Result<bool, Failure> {
+    match context
+        .connect()?
+        .ask(&Message::Show(OneTask { id: id.to_owned() }))
+    {
+        Ok(_) => Ok(true),
+        Err(ClientError::Refused(refusal))
+            if matches!(refusal.code, ErrorCode::UnknownTask | ErrorCode::NotFound) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

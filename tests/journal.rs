@@ -228,6 +228,38 @@ fn a_journal_of_format_1_loads() {
 }
 
 #[test]
+fn workspaces_without_panes_load() {
+    let folder = copy_fixture("journal-v1-workspaces");
+    let (_, warnings, records) = load(folder.path());
+    assert_eq!(warnings, Vec::<String>::new());
+    let settings: Vec<_> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Workspace {
+                name,
+                image: Some(image),
+            } => Some((name.as_ref(), image.settings.clone())),
+            _ => None,
+        })
+        .collect();
+    let names: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["api", "plain"]);
+    assert_eq!(
+        (settings[0].1.weight, settings[0].1.max_parallel),
+        (Some(3), Some(2))
+    );
+    assert!(settings
+        .iter()
+        .all(|(_, values)| values.panes.is_empty() && values.layout.is_none()));
+    // What has none is still written as it was then.
+    let written = serde_json::to_string(&settings[0].1).expect("settings are JSON");
+    assert_eq!(
+        written,
+        r#"{"folder":"/tmp","env":{"STAGE":"test"},"max_parallel":2,"weight":3}"#
+    );
+}
+
+#[test]
 fn what_format_1_did_not_know_is_left_out_where_it_is_empty() {
     let plain = submission(1);
     let written = serde_json::to_value(&plain).expect("a submission is JSON");

@@ -379,6 +379,22 @@ fn a_template_that_includes_itself_is_refused() {
     worker = "claude"
     max_parallel = 4
     rate = "10/min burst 2"
+
+    [[panes]]
+    name = "slot-0"
+    slot = 0
+
+    [[panes]]
+    name = "slot-1"
+    slot = 1
+
+    [[panes]]
+    name = "slot-2"
+    slot = 2
+
+    [[panes]]
+    name = "slot-3"
+    slot = 3
     --- stderr
     "#);
 }

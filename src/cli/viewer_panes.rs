@@ -69,9 +69,11 @@ impl NewPane {
     }
 }
 
-/// Runs a line as the user would: by the user's own shell with its own settings, which then is there for more. A line
-/// that fails, or that was over soon, can so be read.
-const SHELL_LINE: &str = r#""${SHELL:-/bin/sh}" -i -c "$1"; exec "${SHELL:-/bin/sh}""#;
+/// Runs a line by the user's own shell with the settings of a login, which then is there for more: a line that fails, or
+/// that was over soon, can so be read. An interactive shell for the line would know aliases, too, but one that Ctrl-C ends
+/// takes the terminal with it. Ctrl-C is for the line; whoever waits for it goes on.
+const SHELL_LINE: &str =
+    r#"trap : INT QUIT; "${SHELL:-/bin/sh}" -l -c "$1"; trap - INT QUIT; exec "${SHELL:-/bin/sh}""#;
 
 impl Desk {
     /// Finds WezTerm, and reads which of its panes are ours.

@@ -1,9 +1,6 @@
 //! `workspace`: places of work with a folder, an environment and limits of their own.
 
-#[expect(
-    dead_code,
-    reason = "templates open their panes with the change after this one"
-)]
+mod open;
 pub(crate) mod panes;
 
 use std::io::{self, IsTerminal as _};
@@ -53,6 +50,11 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Open its panes in WezTerm, as far as they are not open
+    Open {
+        /// Its name
+        name: String,
+    },
     Edit(EditArgs),
     Remove(RemoveArgs),
     Use(UseArgs),
@@ -72,6 +74,9 @@ struct CreateArgs {
     /// It has no folder
     #[arg(long, conflicts_with = "folder")]
     no_folder: bool,
+    /// Do not open the panes of the template in WezTerm; `workspace open` does it later
+    #[arg(long)]
+    no_panes: bool,
     #[command(flatten)]
     values: ValueArgs,
 }
@@ -82,7 +87,7 @@ struct EditArgs {
     /// Its name
     name: String,
     /// Take a value away: folder, env, env.NAME, worker, max-parallel, rate, memory, budget, weight,
-    /// priority-offset, allow-agents, worktree or sandbox; may be repeated
+    /// priority-offset, allow-agents, worktree, sandbox, layout or panes; may be repeated
     #[arg(long, value_name = "VALUE", value_delimiter = ',')]
     unset: Vec<String>,
     #[command(flatten)]
@@ -133,6 +138,10 @@ impl WorkspaceArgs {
                 } else {
                     screen::print(&workspace_text::workspace(&view))?;
                 }
+            }
+            What::Open { name } => {
+                let view = shown(context, &Message::WorkspaceShow(OneWorkspace { name }))?;
+                open::open(context, &view)?;
             }
             What::Edit(args) => args.run(context)?,
             What::Remove(args) => args.run(context)?,
@@ -212,6 +221,9 @@ impl CreateArgs {
         }
         for id in &view.tasks {
             screen::print_line(id)?;
+        }
+        if !self.no_panes {
+            open::after_creation(context, &view);
         }
         Ok(())
     }

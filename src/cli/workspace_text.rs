@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::text::{self, Cell, Table, DIM, YELLOW};
 use super::value::{local_time, short_bytes, short_dollars};
-use crate::protocol::{AgentRight, Sandbox, WorkspaceView};
+use crate::protocol::{AgentRight, PaneLayout, Sandbox, WorkspacePane, WorkspaceSettings, WorkspaceView};
 
 /// All of them, one a line; the chosen one is marked.
 pub(crate) fn table(workspaces: &[WorkspaceView], current: Option<&str>, width: Option<usize>) -> String {
@@ -54,6 +54,29 @@ fn rights(rights: &[AgentRight]) -> String {
             .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join(", "),
+    }
+}
+
+/// What its panes show, and how they are laid out.
+fn panes(settings: &WorkspaceSettings) -> String {
+    let shown: Vec<String> = settings.panes.iter().map(pane).collect();
+    let layout = match settings.layout.unwrap_or_default() {
+        PaneLayout::Grid => "in a grid",
+        PaneLayout::Columns => "in columns",
+        PaneLayout::Rows => "in rows",
+        PaneLayout::Tabs => "in tabs",
+    };
+    format!("{} ({layout})", shown.join(", "))
+}
+
+/// What one of them shows.
+pub(crate) fn pane(pane: &WorkspacePane) -> String {
+    match (pane.slot, &pane.task, &pane.process, &pane.command) {
+        (Some(slot), ..) => format!("slot {slot}"),
+        (_, Some(id), ..) => format!("task {id}"),
+        (_, _, Some(id), _) => format!("process {id}"),
+        (.., Some(line)) => line.clone(),
+        _ => "shell".to_owned(),
     }
 }
 
@@ -119,6 +142,9 @@ pub(crate) fn workspace(view: &WorkspaceView) -> String {
     if !view.processes.is_empty() {
         line("processes", Some(view.processes.join(" ")));
     }
+    if !settings.panes.is_empty() {
+        line("panes", Some(panes(settings)));
+    }
     if view.folder_missing {
         let _ = writeln!(
             shown,
@@ -131,7 +157,6 @@ pub(crate) fn workspace(view: &WorkspaceView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::WorkspaceSettings;
 
     fn view() -> WorkspaceView {
         WorkspaceView {
@@ -157,6 +182,22 @@ mod tests {
                 weight: Some(3),
                 priority_offset: Some(-20),
                 worktree: Some(true),
+                layout: Some(PaneLayout::Columns),
+                panes: vec![
+                    WorkspacePane {
+                        slot: Some(0),
+                        ..WorkspacePane::default()
+                    },
+                    WorkspacePane {
+                        process: Some("@1".to_owned()),
+                        ..WorkspacePane::default()
+                    },
+                    WorkspacePane {
+                        command: Some("vi .\u{1b}".to_owned()),
+                        ..WorkspacePane::default()
+                    },
+                    WorkspacePane::default(),
+                ],
             },
             from_config: vec!["max_parallel".into()],
             waiting: 3,

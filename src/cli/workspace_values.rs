@@ -148,6 +148,7 @@ impl ValueArgs {
             allow_agents: (!self.allow_agents.is_empty())
                 .then(|| self.allow_agents.into_iter().flatten().collect()),
             worktree: value::wanted(self.worktree, self.no_worktree),
+            ..WorkspaceSettings::default()
         })
     }
 }

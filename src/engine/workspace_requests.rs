@@ -62,7 +62,18 @@ impl Engine {
             .try_for_each(|process| self.check_process_alone(process, &image));
         let queued = fit.and_then(|()| self.queue_tasks(now, filled.tasks, checked, batch));
         self.store.workspaces.set(name, None);
-        image.tasks = queued?;
+        let (tasks, by_name) = queued?;
+        image.tasks = tasks;
+        for task in image
+            .settings
+            .panes
+            .iter_mut()
+            .filter_map(|pane| pane.task.as_mut())
+        {
+            if let Some(id) = by_name.get(task) {
+                task.clone_from(id);
+            }
+        }
         self.put_workspace(now, &create.name, Some(image), batch);
         for process in &filled.processes {
             self.spawn_process(now, process, batch)?;
@@ -70,14 +81,14 @@ impl Engine {
         self.show_workspace(now, &create.name)
     }
 
-    /// Queues a template's tasks, all of them or none: their ids.
+    /// Queues a template's tasks, all of them or none: their ids, also by the names that the template has for them.
     fn queue_tasks(
         &mut self,
         now: Tick,
         tasks: Vec<(Option<String>, TaskQueue)>,
         checked: &mut Checked,
         batch: &mut Batch,
-    ) -> Result<Vec<Box<str>>, ErrorAnswer> {
+    ) -> Result<(Vec<Box<str>>, BTreeMap<String, String>), ErrorAnswer> {
         for (_, task) in &tasks {
             // The tasks that it waits for have no ids yet; the template was checked for their order.
             let alone = TaskQueue {
@@ -100,7 +111,7 @@ impl Engine {
                 ids.push(queued.process_id.into());
             }
         }
-        Ok(ids)
+        Ok((ids, by_name))
     }
 
     /// Gives a workspace new values.
@@ -171,6 +182,7 @@ impl Engine {
         let mut settings = image.settings.clone();
         let from_config = self.tables.overrule(name, &mut settings);
         let (waiting, running) = self.load_of(name);
+        self.resolve_panes(name, &mut settings);
         let folder = settings.folder.as_deref();
         WorkspaceView {
             name: name.to_owned(),
@@ -185,6 +197,18 @@ impl Engine {
             tasks: image.tasks.iter().map(ToString::to_string).collect(),
             processes: self.store.processes.of(name).into_iter().map(id_of).collect(),
         }
+    }
+
+    /// Panes name processes, which may be spawned anew and have other ids then; those that are gone have no pane.
+    fn resolve_panes(&self, workspace: &str, settings: &mut WorkspaceSettings) {
+        settings.panes.retain_mut(|pane| {
+            let Some(process) = &mut pane.process else {
+                return true;
+            };
+            let found = self.store.processes.named(workspace, process);
+            let found = found.map(|(number, _)| id_of(number));
+            found.map(|id| *process = id).is_some()
+        });
     }
 
     /// How many tasks of a workspace wait, and how many hold a slot.

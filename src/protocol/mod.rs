@@ -19,6 +19,7 @@ mod suggest;
 mod task_view;
 pub(crate) mod wording;
 mod workspace;
+mod workspace_pane;
 
 pub use admission::{
     AdmissionAnswer, GateState, LearnedView, MarksView, QuotaView, ReadingView, ReservationView,
@@ -54,6 +55,7 @@ pub use workspace::{
     OneWorkspace, WorkspaceCreate, WorkspaceEdit, WorkspaceRemove, WorkspaceRemoved, WorkspaceSettings,
     WorkspaceView, WorkspacesAnswer,
 };
+pub use workspace_pane::{PaneLayout, WorkspacePane};
 
 #[cfg(test)]
 mod lines_tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentRight, Sandbox};
+use super::{AgentRight, PaneLayout, Sandbox, WorkspacePane};
 
 /// What a workspace gives to its tasks. The journal keeps it in this shape, too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,11 +47,17 @@ pub struct WorkspaceSettings {
     /// Its tasks run in git worktrees of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree: Option<bool>,
+    /// How its panes share the terminal; a grid if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layout: Option<PaneLayout>,
+    /// Its panes. They come from its template.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub panes: Vec<WorkspacePane>,
 }
 
 impl WorkspaceSettings {
     /// Names of the values, as `unset` takes them.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 14] = [
         "folder",
         "env",
         "worker",
@@ -64,6 +70,8 @@ impl WorkspaceSettings {
         "sandbox",
         "allow_agents",
         "worktree",
+        "layout",
+        "panes",
     ];
 
     /// Takes over what `above` says; variables are merged name by name.
@@ -88,6 +96,10 @@ impl WorkspaceSettings {
             self.allow_agents = above.allow_agents;
         }
         self.worktree = above.worktree.or(self.worktree);
+        self.layout = above.layout.or(self.layout);
+        if !above.panes.is_empty() {
+            self.panes = above.panes;
+        }
     }
 
     /// Takes a value away: one of [`Self::NAMES`], or `env.NAME` for one variable. Whether there is such a value.
@@ -105,6 +117,8 @@ impl WorkspaceSettings {
             "sandbox" => self.sandbox = None,
             "allow_agents" => self.allow_agents = None,
             "worktree" => self.worktree = None,
+            "layout" => self.layout = None,
+            "panes" => self.panes.clear(),
             variable => match variable.strip_prefix("env.") {
                 Some(variable) => drop(self.env.remove(variable)),
                 None => return false,
@@ -180,6 +194,7 @@ impl WorkspaceCreate {
             sandbox: self.sandbox.clone(),
             allow_agents: self.allow_agents.clone(),
             worktree: self.worktree,
+            ..WorkspaceSettings::default()
         }
     }
 }
@@ -190,7 +205,7 @@ impl WorkspaceCreate {
 pub struct WorkspaceEdit {
     /// Which.
     pub name: String,
-    /// Values to take away first: names of the fields below, or `env.NAME` for one variable.
+    /// Values to take away first: names of the fields below, `panes`, `layout`, or `env.NAME` for one variable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unset: Vec<String>,
     /// A new folder, absolute.
@@ -248,6 +263,7 @@ impl WorkspaceEdit {
             sandbox: self.sandbox.clone(),
             allow_agents: self.allow_agents.clone(),
             worktree: self.worktree,
+            ..WorkspaceSettings::default()
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What types alone cannot say about a template: values, placeholders, and who waits for whom.
 
 use super::fill::{placeholders, GIVEN};
+use super::panes::check_panes;
 use super::{Template, TemplateProcess, TemplateTask};
 use crate::config::Fault;
 use crate::protocol::{
@@ -50,7 +51,12 @@ pub(super) fn check(part: &Template, whole: &Template) -> Result<(), Fault> {
     for (index, process) in part.processes.iter().enumerate() {
         check_process(index, process, part, whole)?;
     }
-    Ok(())
+    for (index, pane) in part.panes.iter().enumerate() {
+        for (field, text) in pane.texts() {
+            check_text(&format!("panes.{index}.{field}"), text, whole, false)?;
+        }
+    }
+    check_panes(part, whole)
 }
 
 fn check_process(
@@ -127,6 +133,7 @@ fn check_values(part: &Template) -> Result<(), Fault> {
         sandbox: part.sandbox.clone(),
         allow_agents: part.allow_agents.clone(),
         worktree: part.worktree,
+        ..WorkspaceSettings::default()
     };
     check_settings(&settings).map_err(|error| {
         let key = error.message.split('`').nth(1).unwrap_or_default();

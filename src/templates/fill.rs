@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Template, TemplateError, TemplateProcess, TemplateTask, Variable};
+use super::{Template, TemplateError, TemplatePane, TemplateProcess, TemplateTask, Variable};
 use crate::protocol::{hint, ProcessSpawn, ReadyCheck, TaskQueue, WorkspaceCreate, WorkspaceSettings};
 
 /// What a placeholder can stand for without being declared.
@@ -11,7 +11,8 @@ pub(super) const GIVEN: [&str; 3] = ["name", "folder", "home"];
 /// What a template comes to for one workspace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filled {
-    /// The workspace's values, with those of the message over the template's.
+    /// The workspace's values, with those of the message over the template's. Its panes name tasks and processes as the
+    /// template does.
     pub settings: WorkspaceSettings,
     /// Tasks to queue, in order, with the names by which later ones wait for them.
     pub tasks: Vec<(Option<String>, TaskQueue)>,
@@ -70,6 +71,8 @@ impl Template {
             sandbox: self.sandbox.clone(),
             allow_agents: self.allow_agents.clone(),
             worktree: self.worktree,
+            layout: self.layout,
+            panes: self.filled_panes(&create.template, &values)?,
         };
         settings.overlay(create.settings());
         let task = |task: &TemplateTask| (task.name.clone(), task.queued(&create.name, &values));
@@ -128,6 +131,7 @@ impl Template {
             .chain(tasks)
             .chain(processes);
         texts.any(|text| placeholders(text).any(|name| name == "folder"))
+            || self.panes.iter().any(TemplatePane::wants_folder)
     }
 }
 
@@ -192,7 +196,7 @@ impl TemplateProcess {
     }
 }
 
-fn no_folder(template: &str) -> TemplateError {
+pub(super) fn no_folder(template: &str) -> TemplateError {
     TemplateError::Value {
         message: format!("template '{template}' needs a folder for the workspace"),
         hint: "give one: `--folder DIR`".to_owned(),
@@ -256,7 +260,7 @@ pub(super) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The text with values in the place of placeholders; all of them are known, by the check before.
-fn replaced(text: &str, values: &BTreeMap<String, String>) -> String {
+pub(super) fn replaced(text: &str, values: &BTreeMap<String, String>) -> String {
     let piece = |piece| match piece {
         Piece::Text(text) => text,
         Piece::Placeholder(name) => values.get(name).map_or("", String::as_str),

@@ -6,6 +6,7 @@
 mod check;
 mod fill;
 mod model;
+mod panes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::protocol::{check_id, hint, ErrorAnswer, ErrorCode};
 
 pub use fill::Filled;
 pub use model::{Template, TemplateProcess, TemplateTask, Variable};
+pub use panes::TemplatePane;
 
 /// Those that are always there, unless a file of the same name takes their place.
 const BUILT_IN: [(&str, &str); 4] = [

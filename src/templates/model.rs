@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::TemplatePane;
 use crate::config::{ByteSize, StartRate};
-use crate::protocol::{AgentRight, RestartPolicy, Sandbox};
+use crate::protocol::{AgentRight, PaneLayout, RestartPolicy, Sandbox};
 
 /// A template, as it stands in its file or with all that it extends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub struct Template {
     /// Tasks run in git worktrees of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree: Option<bool>,
+    /// How its panes share the terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layout: Option<PaneLayout>,
     /// Variables for the workspace's tasks; their values may hold placeholders.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -62,6 +66,9 @@ pub struct Template {
     /// Processes to spawn when a workspace is created.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<TemplateProcess>,
+    /// Panes to open when a workspace is created.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub panes: Vec<TemplatePane>,
 }
 
 /// A process of a template.
@@ -132,8 +139,8 @@ pub struct TemplateTask {
 }
 
 impl Template {
-    /// Takes over what `above` says: tables are merged name by name, and tasks added, or replaced by those of the
-    /// same name.
+    /// Takes over what `above` says: tables are merged name by name, and tasks, processes and panes added, or replaced by
+    /// those of the same name.
     pub(super) fn overlay(&mut self, above: Self) {
         let Self {
             description,
@@ -153,6 +160,8 @@ impl Template {
             variables,
             tasks,
             processes,
+            layout,
+            panes,
         } = above;
         if !description.is_empty() {
             self.description = description;
@@ -171,19 +180,20 @@ impl Template {
         self.worktree = worktree.or(self.worktree);
         self.env.extend(env);
         self.variables.extend(variables);
-        for task in tasks {
-            let same = |own: &&mut TemplateTask| task.name.is_some() && own.name == task.name;
-            match self.tasks.iter_mut().find(same) {
-                Some(own) => *own = task,
-                None => self.tasks.push(task),
-            }
-        }
-        for process in processes {
-            let same = |own: &&mut TemplateProcess| process.name.is_some() && own.name == process.name;
-            match self.processes.iter_mut().find(same) {
-                Some(own) => *own = process,
-                None => self.processes.push(process),
-            }
+        self.layout = layout.or(self.layout);
+        merge(&mut self.tasks, tasks, |task| task.name.as_deref());
+        merge(&mut self.processes, processes, |process| process.name.as_deref());
+        merge(&mut self.panes, panes, |pane| pane.name.as_deref());
+    }
+}
+
+/// Adds what is above, in the place of what has the same name.
+fn merge<T>(own: &mut Vec<T>, above: Vec<T>, name: impl Fn(&T) -> Option<&str>) {
+    for new in above {
+        let same = |old: &&mut T| name(old).is_some() && name(old) == name(&new);
+        match own.iter_mut().find(same) {
+            Some(old) => *old = new,
+            None => own.push(new),
         }
     }
 }

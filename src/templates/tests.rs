@@ -101,6 +101,78 @@ fn a_template_extends_another() {
 }
 
 #[test]
+fn panes_are_merged_and_filled_in() {
+    let folder = Folder::new(&[
+        (
+            "base.toml",
+            "layout = \"rows\"\n[[tasks]]\nname = \"test\"\ncommand = \"true\"\n[[panes]]\nname = \"a\"\nslot = 1\n\
+             [[panes]]\ntask = \"test\"\n",
+        ),
+        (
+            "mine.toml",
+            "extends = \"base\"\n[variables.who]\n[[processes]]\nname = \"dev\"\ncommand = \"true\"\n[[panes]]\n\
+             name = \"a\"\ncommand = \"vi {who} ${HOME}\"\ncwd = \"{who}/deep\"\n[[panes]]\nprocess = \"dev\"\n\
+             cwd = \"~/x\"\n[[panes]]\ncwd = \"/tmp\"\n",
+        ),
+    ]);
+    let template = folder.templates().load("mine").unwrap();
+    let mut create = create("mine", &[("who", "me")]);
+    let error = template.fill_in(&create, "/home/me").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "template 'mine' needs a folder for the workspace"
+    );
+    create.folder = Some("/src".to_owned());
+    let filled = template.fill_in(&create, "/home/me").unwrap().settings;
+    let panes = serde_json::to_string(&filled.panes).unwrap();
+    insta::assert_snapshot!(panes, @r#"[{"name":"a","command":"vi me ${HOME}","cwd":"/src/me/deep"},{"task":"test"},{"process":"dev","cwd":"/home/me/x"},{"cwd":"/tmp"}]"#);
+    assert_eq!(filled.layout, Some(crate::protocol::PaneLayout::Rows));
+}
+
+#[test]
+fn errors_in_panes_name_file_line_and_key() {
+    let named = "[[tasks]]\nname = \"test\"\ncommand = \"true\"\n";
+    let wrong = [
+        ("two", "[[panes]]\nslot = 0\ncommand = \"x\"\n"),
+        ("task", "[[panes]]\n[[panes]]\ntask = \"tset\"\n"),
+        ("process", "[[panes]]\nprocess = \"dev\"\n"),
+        ("empty", "[[panes]]\ncommand = \" \"\n"),
+        (
+            "same",
+            "[[panes]]\ntask = \"test\"\n[[panes]]\nname = \"b\"\ntask = \"test\"\n",
+        ),
+        ("name", "[[panes]]\nname = \"b\"\n[[panes]]\nname = \"b\"\n"),
+        ("word", "[[panes]]\ncwd = \"{what}\"\n"),
+        ("slot", "[[panes]]\nslot = 10000\n"),
+        ("key", "[[panes]]\nsolt = 1\n"),
+    ];
+    let mut files: Vec<(String, String)> = Vec::new();
+    for (name, text) in wrong {
+        files.push((format!("{name}.toml"), format!("{named}{text}")));
+    }
+    files.push((
+        "layout.yaml".to_owned(),
+        "description: x\nlayout: circle\n".to_owned(),
+    ));
+    files.push(("many.toml".to_owned(), "[[panes]]\n".repeat(65)));
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    let folder = Folder::new(&files);
+    let mut shown = String::new();
+    for (name, _) in &files {
+        let name = name.split('.').next().unwrap();
+        shown += &format!("{}\n", folder.failure(name));
+    }
+    insta::assert_snapshot!(shown);
+    // A shell, and one thing twice in several lines, are right.
+    let right = "[[panes]]\n[[panes]]\n[[panes]]\ncommand = \"top\"\n[[panes]]\ncommand = \"top\"\n";
+    let folder = Folder::new(&[("right.toml", right)]);
+    assert_eq!(folder.templates().load("right").unwrap().panes.len(), 4);
+}
+
+#[test]
 fn circles_are_shown() {
     let folder = Folder::new(&[
         ("a.toml", "description = \"a\"\nextends = \"b\"\n"),

@@ -92,7 +92,7 @@ impl Processes {
     }
 
     /// The process of this name in this workspace, unless it is being removed.
-    pub(super) fn named(&self, workspace: &str, name: &str) -> Option<(u64, &ProcessImage)> {
+    pub(in crate::engine) fn named(&self, workspace: &str, name: &str) -> Option<(u64, &ProcessImage)> {
         self.iter().find(|(_, image)| {
             let is_going = image.standing.then == Some(AfterStop::Remove);
             *image.spec.workspace == *workspace && image.spec.name.as_deref() == Some(name) && !is_going

@@ -4,8 +4,8 @@
 mod process_support;
 mod support;
 
-use process_support::{folder_of, home, process, spawn, wait_state, workspace};
-use support::wait_for;
+use process_support::{folder_of, home, output, process, processes, said, spawn, wait_state, workspace};
+use support::{wait_for, wire::Wire};
 
 #[test]
 fn ready_is_seen_by_port_by_line_and_by_command() {
@@ -40,6 +40,80 @@ fn ready_is_seen_by_port_by_line_and_by_command() {
     std::fs::write(home.path().join("api/go"), "").expect("a file");
     wait_state(&home, &by_line, "ready");
     wait_state(&home, &by_command, "ready");
+}
+
+#[test]
+fn a_pattern_is_matched_against_lines_as_people_read_them() {
+    let home = home();
+    let _daemon = home.daemon();
+    workspace(&home);
+    let vite = r"printf '\n  \033[32m➜\033[39m  \033[1mLocal\033[22m:   \033[36mhttp://localhost:\033[1m5173\033[22m/\033[39m\n'";
+    let begins = format!(
+        "echo http://localhost:99999/; until test -e go; do sleep 0.01; done; {vite}; exec sleep 600"
+    );
+    let by_pattern = spawn(
+        &home,
+        &[
+            "--ready-pattern",
+            r"^  ➜  Local: +http://localhost:\d{4}/$",
+            &begins,
+        ],
+    );
+    let by_line = spawn(
+        &home,
+        &["--ready-line", "Local:   http://localhost:5173/", &begins],
+    );
+    // What has no end of its line counts, too, once nothing follows.
+    let prompt = spawn(
+        &home,
+        &["--ready-pattern", "^ready> $", "printf 'ready> '; exec sleep 600"],
+    );
+    wait_state(&home, &prompt, "ready");
+    for id in [&by_pattern, &by_line] {
+        wait_for("its first line", || {
+            output(&home, id, 1).contains("99999").then_some(())
+        });
+        let view = process(&home, id).expect("it is there");
+        assert_eq!(view.state, "starting");
+    }
+    std::fs::write(home.path().join("api/go"), "").expect("a file");
+    wait_state(&home, &by_pattern, "ready");
+    wait_state(&home, &by_line, "ready");
+    let refused = |pattern: &str| {
+        said(
+            &home,
+            &[
+                "process",
+                "spawn",
+                "-w",
+                "api",
+                "--ready-pattern",
+                pattern,
+                "true",
+            ],
+        )
+    };
+    insta::assert_snapshot!(refused("on port ([0-9]+"), @r"
+    exit status: 2
+    --- stdout
+    --- stderr
+    error: invalid value 'on port ([0-9]+' for '--ready-pattern <REGEX>': the pattern is wrong at character 9: unclosed group (a backslash before a character takes it as it is; a plain text needs no pattern)
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused(".*"), @r"
+    exit status: 2
+    --- stdout
+    --- stderr
+    error: invalid value '.*' for '--ready-pattern <REGEX>': the pattern matches an empty line, and so every line (write `.` if any output will do)
+
+    For more information, try '--help'.
+    ");
+    // Whoever asks without the command line is told the same.
+    let mut wire = Wire::connect(&home);
+    let spawn = r#"{"ProcessSpawn":{"workspace":"api","command":"true","ready":{"pattern":"a{2,1}"}}}"#;
+    insta::assert_snapshot!(wire.ask(spawn), @r#"{"Error":{"code":"invalid_value","message":"`ready`: the pattern is wrong at character 2: invalid repetition count range, the start must be <= the end","hint":"a backslash before a character takes it as it is; a plain text needs no pattern"}}"#);
+    assert_eq!(processes(&home).len(), 3);
 }
 
 #[test]

@@ -185,6 +185,39 @@ fn a_template_starts_its_processes() {
     let both = template.replace("ready_line", "ready_port = 80\nready_line");
     std::fs::write(templates.join("both.toml"), both).expect("a template");
     assert!(said(&home, &["template", "check", "both"]).contains("several ways"));
+    // A value stands for itself in a pattern, and is no part of it.
+    let pattern = template.replace(
+        "ready_line = \"serving {name}\"",
+        "ready_pattern = \"^serving {name}$\"",
+    );
+    std::fs::write(templates.join("pattern.toml"), &pattern).expect("a template");
+    home.ok([
+        "workspace",
+        "create",
+        "a.b",
+        "--folder",
+        "api",
+        "--template",
+        "pattern",
+    ]);
+    let ready = wait_for("its process", || {
+        processes(&home)
+            .into_iter()
+            .find(|view| view.name.as_deref() == Some("dev"))
+    });
+    let ready = wait_state(&home, &ready.id, "ready").ready.expect("its check");
+    assert_eq!(ready.pattern.as_deref(), Some(r"^serving a\.b$"));
+    std::fs::write(
+        templates.join("pattern.toml"),
+        pattern.replace("{name}$", "({name}$"),
+    )
+    .expect("a template");
+    let shown = said(&home, &["template", "check", "pattern"]);
+    assert!(
+        shown.contains("pattern.toml:5") && shown.contains("processes.0.ready_pattern"),
+        "{shown}"
+    );
+    assert!(shown.contains("at character 10: unclosed group"), "{shown}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod diagnose;
 mod lines;
 mod message;
 mod process;
+mod ready_pattern;
 mod sandbox;
 mod schema;
 mod suggest;
@@ -46,6 +47,7 @@ pub use process::{
     is_process_id, ProcessFilter, ProcessIds, ProcessSpawn, ProcessStop, ProcessView, ProcessesAnswer,
     ReadyCheck, ReadyWay, ReportView, RestartPolicy, StatusUpdate, PROCESS_MARK,
 };
+pub use ready_pattern::{ready_pattern, WrongPattern, PATTERN_CHARS_MAX};
 pub use sandbox::{check_sandbox, Denial, Sandbox, SandboxReport};
 pub use schema::schema;
 pub use suggest::{hint, nearest};

@@ -165,7 +165,17 @@ fn a_template_starts_its_processes() {
         (dev.name.as_deref(), dev.workspace.as_str()),
         (Some("dev"), "shop")
     );
-    assert!(home.ok(["workspace", "show", "shop"]).contains("@1 @2"));
+    let shown = home.ok(["workspace", "show", "shop"]);
+    assert!(
+        shown.contains("@1  dev") && shown.contains("ready") && shown.contains("@2  watch"),
+        "{shown}"
+    );
+    let shown = home.ok(["show", "@1"]);
+    assert!(
+        shown.contains("on-failure, 0 of 3 in a row") && shown.contains("a line has \"serving shop\" in it"),
+        "{shown}"
+    );
+    assert!(!shown.contains("priority"), "{shown}");
     insta::assert_snapshot!(said(&home, &["workspace", "remove", "shop"]), @r"
     exit status: 4
     --- stdout

@@ -264,6 +264,31 @@ fn ask(context: &Context, filter: ProcessFilter) -> Result<Vec<ProcessView>, Fai
     }
 }
 
+/// One of them, by id or name.
+pub(crate) fn one(context: &Context, id: String) -> Result<ProcessView, Failure> {
+    let ids = vec![id];
+    let found = ask(context, ProcessFilter { ids, workspace: None })?;
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(process), None) => Ok(process),
+        _ => Err(Failure::bug(
+            "the daemon told of another number of processes than one",
+        )),
+    }
+}
+
+/// Those of a workspace, as a table; nothing if there are none.
+pub(crate) fn table_of(context: &Context, workspace: String) -> Result<String, Failure> {
+    let ids = Vec::new();
+    let workspace = Some(workspace);
+    let processes = ask(context, ProcessFilter { ids, workspace })?;
+    if processes.is_empty() {
+        return Ok(String::new());
+    }
+    let table = process_text::table(&processes, value::now_ms(), screen::width());
+    Ok(format!("\n{table}"))
+}
+
 impl ListArgs {
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let processes = ask(
@@ -286,18 +311,7 @@ impl ListArgs {
 
 impl LogArgs {
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let found = ask(
-            context,
-            ProcessFilter {
-                ids: vec![self.id],
-                workspace: None,
-            },
-        )?;
-        let [process] = found.as_slice() else {
-            return Err(Failure::bug(
-                "the daemon told of another number of processes than one",
-            ));
-        };
+        let process = one(context, self.id)?;
         if self.follow {
             let shown = Shown {
                 tail: self.tail,

@@ -116,8 +116,9 @@ pub(crate) fn workspace(view: &WorkspaceView) -> String {
     if !view.tasks.is_empty() {
         line("queued at first", Some(view.tasks.join(" ")));
     }
+    // How they stand is shown below.
     if !view.processes.is_empty() {
-        line("processes", Some(view.processes.join(" ")));
+        line("processes", Some(view.processes.len().to_string()));
     }
     if view.folder_missing {
         let _ = writeln!(

@@ -27,7 +27,7 @@ pub use admission::{
 pub use agents::{AgentRight, NoRight};
 pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
-    HistoryInfo, MetricsText, Reserved, StatusAnswer, Summary,
+    HistoryInfo, MetricsText, ProcessCounts, Reserved, StatusAnswer, Summary,
 };
 pub use check::{check_edit, check_id, check_task, parse_after, ARGUMENT_BYTES_MAX, CPUS_MAX, CPUS_MIN};
 pub use check_claude::own_argument;

@@ -7,6 +7,7 @@ use wezterm_parallel_scheduler::{Companion, Input, Tick};
 
 use super::{id_of, key_of, number_of};
 use crate::engine::batch::{Batch, Control};
+use crate::engine::tally::Tally;
 use crate::engine::Engine;
 use crate::executor::{AttemptId, Exit, Found, Launch, Report};
 use crate::journal::{AfterStop, AttemptImage, ProcessImage, ProcessStanding, ProcessState, Record};
@@ -307,6 +308,10 @@ impl Engine {
 
     /// After a restart: learns what became of the runs of the last daemon.
     pub(in crate::engine) fn adopt_processes(&mut self) {
+        let Tally {
+            processes, ledger, ..
+        } = &mut self.tally;
+        processes.found(&self.store.processes, ledger);
         let up: Vec<u64> = self.store.processes.up().map(|(number, _)| number).collect();
         for number in up {
             let Some(id) = self.run_of(number) else { continue };

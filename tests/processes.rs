@@ -3,6 +3,8 @@
 mod process_support;
 mod support;
 
+use std::path::PathBuf;
+
 use process_support::{home, output, process, processes, said, spawn, wait_state, workspace, SOON};
 use support::{shown, wait_for, Home};
 
@@ -135,15 +137,22 @@ fn admission_counts_what_they_use_and_keeps_free_what_they_declare() {
     assert_eq!(admission["reservations"].as_array().map(Vec::len), Some(0));
 }
 
+/// A workspace with a server and a watcher.
+const TEMPLATE: &str = "description = \"a server\"\n[[processes]]\nname = \"dev\"\n\
+                    command = \"echo serving {name}; exec sleep 600\"\nready_line = \"serving {name}\"\n\
+                    [[processes]]\nname = \"watch\"\ncommand = \"exec sleep 600\"\nrestart = \"always\"\n";
+
+fn templates(home: &Home) -> PathBuf {
+    let templates = home.path().join(".config/wezterm-parallel/templates");
+    std::fs::create_dir_all(&templates).expect("a folder");
+    templates
+}
+
 #[test]
 fn a_template_starts_its_processes() {
     let home = home();
-    let templates = home.path().join(".config/wezterm-parallel/templates");
-    std::fs::create_dir_all(&templates).expect("a folder");
-    let template = "description = \"a server\"\n[[processes]]\nname = \"dev\"\n\
-                    command = \"echo serving {name}; exec sleep 600\"\nready_line = \"serving {name}\"\n\
-                    [[processes]]\nname = \"watch\"\ncommand = \"exec sleep 600\"\nrestart = \"always\"\n";
-    std::fs::write(templates.join("web.toml"), template).expect("a template");
+    let templates = templates(&home);
+    std::fs::write(templates.join("web.toml"), TEMPLATE).expect("a template");
     let _daemon = home.daemon();
     let output = home.run([
         "workspace",
@@ -185,6 +194,14 @@ fn a_template_starts_its_processes() {
     ");
     home.ok(["workspace", "remove", "--force", "shop"]);
     wait_for("them to go", || processes(&home).is_empty().then_some(()));
+}
+
+#[test]
+fn a_template_names_what_is_wrong_with_its_processes() {
+    let home = home();
+    let templates = templates(&home);
+    let template = TEMPLATE;
+    let _daemon = home.daemon();
     let wrong = template.replace("ready_line = \"serving {name}\"", "ready_line = \"{port}\"");
     std::fs::write(templates.join("wrong.toml"), wrong).expect("a template");
     let shown = said(&home, &["template", "check", "wrong"]);

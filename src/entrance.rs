@@ -36,6 +36,18 @@ pub struct Orders {
     pub secrets: Vec<String>,
 }
 
+/// This very program, also when its file has been replaced since it was started.
+///
+/// # Errors
+///
+/// Where only its path can be told, and that is gone.
+pub fn own_program() -> std::io::Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe()
+}
+
 /// Becomes the worker. Returns only when there is none. `settle` is called with the attempt's folder and the worktree, when all
 /// else is there, and may put words in front of the worker's.
 pub fn entrance_main(settle: impl FnOnce(&Path, Option<&Path>) -> Result<Vec<OsString>, String>) -> ExitCode {

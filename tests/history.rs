@@ -431,6 +431,86 @@ fn assert_restored(home: &Home) {
     );
 }
 
+/// Puts a database that nobody has open in the place of another one, with what belongs to it.
+#[cfg(target_os = "linux")]
+fn copy_database(from: &std::path::Path, to: &std::path::Path) {
+    for end in ["", "-wal", "-shm"] {
+        let part = |path: &std::path::Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(end);
+            PathBuf::from(name)
+        };
+        // Not all of them need be there.
+        let _ = std::fs::remove_file(part(to));
+        let _ = std::fs::copy(part(from), part(to));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn processes_come_back_and_go_on_where_they_run() {
+    use support::process::{is_alive, pid_in};
+    let home = Home::with_config(&format!("{ON}[processes]\nbackoff = \"20ms\"\n"));
+    let daemon = home.daemon();
+    home.ok(["workspace", "create", "api", "--no-folder"]);
+    let spawn = |words: &[&str]| {
+        let begin = ["process", "spawn", "--workspace", "api", "--env", "A=kept"];
+        home.ok(begin.iter().chain(words).copied());
+    };
+    let cwd = home.path().display().to_string();
+    spawn(&["--name", "dev", "--cwd", &cwd, "echo $$ >dev; exec sleep 600"]);
+    let again = "echo $A >>again; test -e go || exec sleep 600; exec sleep 601";
+    spawn(&["--name", "again", "--cwd", &cwd, again]);
+    spawn(&["--name", "done", "true"]);
+    let pid = wait_for("its process", || pid_in(&home.path().join("dev")));
+    wait_for("all is written", || {
+        let written = rusqlite::Connection::open(file(&home)).ok()?;
+        let count = |sql: &str| written.query_row(sql, [], |row| row.get::<_, u64>(0)).ok();
+        let ended = count("SELECT count(*) FROM backup_state WHERE record LIKE '%\"stopped\"%'")?;
+        let caught_up = count("SELECT count(*) FROM meta")?;
+        ((ended, caught_up) == (1, 1)).then_some(())
+    });
+    let list = |home: &Home| -> serde_json::Value {
+        serde_json::from_str(&home.ok(["process", "list", "--json"])).expect("JSON")
+    };
+    let before = list(&home);
+    daemon.kill();
+    // The backup is behind: a run of `again` ended, and another one began, that it does not know.
+    let backup = home.path().join("backup.sqlite");
+    copy_database(&file(&home), &backup);
+    let daemon = home.daemon();
+    std::fs::write(home.path().join("go"), "").expect("a file");
+    home.ok(["process", "restart", "again"]);
+    wait_for("its second run", || {
+        (list(&home)[1]["runs"].as_array()?.len() == 2 && list(&home)[1]["state"] == "running").then_some(())
+    });
+    daemon.kill();
+    copy_database(&backup, &file(&home));
+    std::fs::remove_dir_all(home.data().join("journal")).expect("it was there");
+    let restored = said(&home, &["history", "restore"]);
+    assert!(restored.contains("processes put back: 3"), "{restored}");
+    let _daemon = home.daemon();
+    let after = list(&home);
+    for what in ["state", "runs", "created_at_ms", "name"] {
+        assert_eq!(after[0][what], before[0][what], "it is taken over as it was");
+    }
+    assert!(is_alive(pid));
+    assert_eq!(after[2]["state"], "stopped");
+    assert_eq!(
+        (&after[1]["state"], &after[1]["runs"][1]["n"]),
+        (&serde_json::json!("running"), &serde_json::json!(2))
+    );
+    let ran = std::fs::read_to_string(home.path().join("again")).expect("it ran");
+    assert_eq!(ran, "kept\nkept\n", "no third run beside the second");
+    // With its environment, and a number of its own for the next run.
+    home.ok(["process", "restart", "again"]);
+    wait_for("its third run", || {
+        let ran = std::fs::read_to_string(home.path().join("again")).unwrap_or_default();
+        (ran == "kept\nkept\nkept\n").then_some(())
+    });
+    assert_eq!(home.ok(["process", "spawn", "-w", "api", "true"]), "@4\n");
+}
+
 #[test]
 fn a_journal_that_is_gone_comes_back() {
     let home = home_with_all();

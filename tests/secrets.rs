@@ -77,6 +77,50 @@ fn a_worker_gets_a_secret_that_is_written_nowhere() {
 }
 
 #[test]
+fn a_ready_command_gets_the_secrets_of_its_process() {
+    let home = with_vault();
+    let daemon = home.daemon();
+    home.ok(["workspace", "create", "api", "--no-folder", "--env", "PLACE=here"]);
+    let check =
+        "test \"$TOKEN\" = \"$(printf 'value of %s' api/token)\" && test \"$PLACE $WEZTERM_PARALLEL_TASK\" = 'here @1' \
+                 && test -e open";
+    let cwd = home.path().display().to_string();
+    let spawn = [
+        "process",
+        "spawn",
+        "-w",
+        "api",
+        "--cwd",
+        &cwd,
+        "--env",
+        "TOKEN=secret:api/token",
+    ];
+    home.ok(spawn
+        .into_iter()
+        .chain(["--ready-command", check, "exec sleep 600"]));
+    let state = || {
+        let list: serde_json::Value =
+            serde_json::from_str(&home.ok(["process", "list", "--json"])).expect("JSON");
+        list[0]["state"].as_str().map(str::to_owned)
+    };
+    // The process and its check have asked, each for itself.
+    support::wait_for("both to ask", || {
+        let asked = std::fs::read_to_string(home.path().join("asked")).unwrap_or_default();
+        (asked.lines().count() >= 2).then_some(())
+    });
+    assert_eq!(state().as_deref(), Some("starting"));
+    // The next daemon looks on, with all that it needs for that.
+    daemon.kill();
+    let _daemon = home.daemon();
+    std::fs::write(home.path().join("open"), "").expect("a file");
+    support::wait_for("it to be ready", || {
+        (state().as_deref() == Some("ready")).then_some(())
+    });
+    assert!(!holds(&home.data(), "value of api/token"));
+    assert!(!home.log().contains("value of api/token"));
+}
+
+#[test]
 fn a_secret_that_cannot_be_told_is_no_start() {
     let home = with_vault();
     let _daemon = home.daemon();

@@ -9,6 +9,7 @@ local function snapshot(given)
     attention = given.attention or 0,
     waiting = given.waiting or 0,
     failed = given.failed or 0,
+    failed_processes = given.failed_processes or 0,
   }
 end
 
@@ -37,6 +38,12 @@ describe('notices', function()
       { 'failure: 2 tasks failed', 'empty: The queue is empty' },
       words({ running = 2, failed = 5 }, { failed = 7 })
     )
+    assert.are.same({ 'failure: A process failed' }, words({}, { failed_processes = 1 }))
+    assert.are.same(
+      { 'failure: 2 processes failed' },
+      words({ failed_processes = 1 }, { failed_processes = 3 })
+    )
+    assert.are.same({}, words({ failed_processes = 3 }, { failed_processes = 1 }))
     assert.are.same({}, words({ running = 1 }, { queued = 1 }))
   end)
 

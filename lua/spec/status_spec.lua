@@ -91,6 +91,10 @@ describe('status', function()
     assert.are.equal(' wp 2/4 q 12 ', text_of { queued = 12, running = 2 })
     assert.are.equal(' wp 0/4 || paused ', text_of { paused = true })
     assert.are.equal(' wp 1/4 ? 2 ! 3 ', text_of { running = 1, attention = 2, failed = 3 })
+    local processes = '{"up":2,"backoff":0,"failed":1,"stopped":3}'
+    assert.are.equal(' wp 0/4 proc! 1 ', text_of { processes = processes })
+    assert.are.equal(' wp 0/4 ', text_of { processes = '{"up":2,"failed":0}' })
+    assert.are.equal('2', text_of({ processes = processes }, { format = '{processes}' }))
     assert.are.equal(' wp 0/4 error: no space ', text_of { journal_error = '"no space"' })
   end)
 
@@ -195,6 +199,11 @@ describe('status', function()
     local made = new()
     made:update()
     assert.are.equal(' wp 0/0 ', made.plain)
+    for _, bad in ipairs { '[7]', '"x"', '{"failed":"x"}', 'null' } do
+      write(content { processes = bad })
+      made:update()
+      assert.are.equal(' wp 0/4 ', made.plain)
+    end
   end)
 
   it('counts failures since somebody looked', function()

@@ -32,6 +32,7 @@ M.ICONS = {
     attention_icon = 'md_comment_question',
     failed_icon = 'md_alert_circle',
     paused_icon = 'md_pause',
+    process_icon = 'md_cog',
     error_icon = 'md_database_alert',
     off_icon = 'md_power_off',
   },
@@ -42,6 +43,7 @@ M.ICONS = {
     attention_icon = '?',
     failed_icon = '!',
     paused_icon = '||',
+    process_icon = 'proc!',
     error_icon = 'error:',
     off_icon = 'wp',
   },
@@ -54,11 +56,18 @@ M.DEFAULTS = {
   status = {
     format = ' {icon} {running}/{slots}[ {queue_icon} {queued}][ {paused_icon} {paused}]'
       .. '[ {blocked_icon} {blocked}][ {attention_icon} {attention}][ {failed_icon} {new_failed}]'
-      .. '[ {error_icon} {error}] ',
+      .. '[ {process_icon} {failed_processes}][ {error_icon} {error}] ',
     off_format = ' {off_icon} daemon off ',
     side = 'right',
     icons = 'nerd',
-    colors = { attention = 'Yellow', new_failed = 'Red', error = 'Red', off = '#909090', paused = 'Olive' },
+    colors = {
+      attention = 'Yellow',
+      new_failed = 'Red',
+      failed_processes = 'Red',
+      error = 'Red',
+      off = '#909090',
+      paused = 'Olive',
+    },
     interval_ms = 250,
     stale_ms = 15000,
   },
@@ -179,6 +188,8 @@ M.FIELDS = {
   'attention',
   'failed',
   'new_failed',
+  'processes',
+  'failed_processes',
   'error',
 }
 
@@ -226,6 +237,8 @@ local CHECKS = {
       attention = STRING,
       failed = STRING,
       new_failed = STRING,
+      processes = STRING,
+      failed_processes = STRING,
       error = STRING,
       off = STRING,
     },

@@ -31,6 +31,11 @@ function M.between(before, after)
     local words = counted(after.failed - before.failed, 'A task failed', '%d tasks failed')
     notices[#notices + 1] = { kind = 'failure', words = words }
   end
+  if after.failed_processes > before.failed_processes then
+    local more = after.failed_processes - before.failed_processes
+    local words = counted(more, 'A process failed', '%d processes failed')
+    notices[#notices + 1] = { kind = 'failure', words = words }
+  end
   if busy(before) and not busy(after) then
     notices[#notices + 1] = { kind = 'empty', words = 'The queue is empty' }
   end

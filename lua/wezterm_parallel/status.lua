@@ -23,6 +23,8 @@ local MESSAGE_CHARACTERS_MAX = 60
 ---@field attention integer
 ---@field waiting integer tasks that go on later
 ---@field failed integer
+---@field processes integer processes beside the queue that are up
+---@field failed_processes integer those that have failed
 ---@field blocked string what holds up the queue, besides taken slots
 ---@field error string why the journal cannot be written
 
@@ -90,6 +92,8 @@ function M.parse(content, json)
   if type(parsed) ~= 'table' or type(parsed.updated_at_ms) ~= 'number' then
     return nil
   end
+  -- A daemon of an earlier version tells nothing of them.
+  local processes = type(parsed.processes) == 'table' and parsed.processes or {}
   return {
     updated_at_ms = parsed.updated_at_ms,
     queued = count(parsed.queued),
@@ -99,6 +103,8 @@ function M.parse(content, json)
     attention = count(parsed.attention),
     waiting = count(parsed.waiting),
     failed = count(parsed.failed),
+    processes = count(processes.up),
+    failed_processes = count(processes.failed),
     blocked = blocked(parsed.blocked_by),
     error = parsed.journal_error and text.line(parsed.journal_error, MESSAGE_CHARACTERS_MAX) or '',
   }
@@ -276,6 +282,8 @@ function Status:show()
       blocked = snapshot.queued > 0 and snapshot.blocked or '',
       attention = snapshot.attention,
       failed = snapshot.failed,
+      processes = snapshot.processes,
+      failed_processes = snapshot.failed_processes,
       new_failed = self:new_failures(),
       error = snapshot.error,
     }

@@ -90,6 +90,7 @@ fn tell(restored: &Restored) {
         ended,
         strays,
         workspaces,
+        processes,
         used_ids,
         left_out,
         newest_ms,
@@ -102,6 +103,9 @@ fn tell(restored: &Restored) {
         "tasks put back: {waiting} waiting, {running} running, {ended} ended"
     ));
     screen::note(&format!("workspaces put back: {workspaces}"));
+    if *processes > 0 {
+        screen::note(&format!("processes put back: {processes}"));
+    }
     screen::note(&format!(
         "ids that stay used though their tasks are gone: {used_ids}"
     ));

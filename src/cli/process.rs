@@ -9,7 +9,7 @@ use super::value::{self, EnvSetting};
 use super::viewer_panes::{self, PaneTarget};
 use super::{current_workspace, follow, log, process_text, queue, screen};
 use crate::protocol::{
-    Answer, Message, OneWorkspace, ProcessFilter, ProcessIds, ProcessSpawn, ProcessStop, ProcessView,
+    self, Answer, Message, OneWorkspace, ProcessFilter, ProcessIds, ProcessSpawn, ProcessStop, ProcessView,
     ReadyCheck, RestartPolicy, WorkspacesAnswer,
 };
 
@@ -77,6 +77,9 @@ struct SpawnArgs {
     /// It is ready when a line of its output has this text in it
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, group = "ready")]
     ready_line: Option<String>,
+    /// It is ready when a line of its output matches this regular expression
+    #[arg(long, value_name = "REGEX", value_parser = ready_pattern, allow_hyphen_values = true, group = "ready")]
+    ready_pattern: Option<String>,
     /// It is ready when this shell line succeeds
     #[arg(long, value_name = "COMMAND", group = "ready")]
     ready_command: Option<String>,
@@ -157,6 +160,14 @@ fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
     found.ok_or_else(|| "write never, on-failure or always".to_owned())
 }
 
+/// Checks a pattern here already, where the mistake was made.
+fn ready_pattern(text: &str) -> Result<String, String> {
+    match protocol::ready_pattern(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error} ({})", error.hint())),
+    }
+}
+
 impl ProcessArgs {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self.what {
@@ -189,6 +200,7 @@ impl SpawnArgs {
         let ready = ReadyCheck {
             port: self.ready_port,
             line: self.ready_line,
+            pattern: self.ready_pattern,
             command: self.ready_command,
         };
         let spawn = ProcessSpawn {
@@ -252,6 +264,31 @@ fn ask(context: &Context, filter: ProcessFilter) -> Result<Vec<ProcessView>, Fai
     }
 }
 
+/// One of them, by id or name.
+pub(crate) fn one(context: &Context, id: String) -> Result<ProcessView, Failure> {
+    let ids = vec![id];
+    let found = ask(context, ProcessFilter { ids, workspace: None })?;
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(process), None) => Ok(process),
+        _ => Err(Failure::bug(
+            "the daemon told of another number of processes than one",
+        )),
+    }
+}
+
+/// Those of a workspace, as a table; nothing if there are none.
+pub(crate) fn table_of(context: &Context, workspace: String) -> Result<String, Failure> {
+    let ids = Vec::new();
+    let workspace = Some(workspace);
+    let processes = ask(context, ProcessFilter { ids, workspace })?;
+    if processes.is_empty() {
+        return Ok(String::new());
+    }
+    let table = process_text::table(&processes, value::now_ms(), screen::width());
+    Ok(format!("\n{table}"))
+}
+
 impl ListArgs {
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let processes = ask(
@@ -274,18 +311,7 @@ impl ListArgs {
 
 impl LogArgs {
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let found = ask(
-            context,
-            ProcessFilter {
-                ids: vec![self.id],
-                workspace: None,
-            },
-        )?;
-        let [process] = found.as_slice() else {
-            return Err(Failure::bug(
-                "the daemon told of another number of processes than one",
-            ));
-        };
+        let process = one(context, self.id)?;
         if self.follow {
             let shown = Shown {
                 tail: self.tail,

@@ -38,8 +38,9 @@ const STATES: [&str; 12] = [
                         wezterm-parallel status --json | jq '.summary.states'\n  \
                         wezterm-parallel status --format '{running}/{slots}[ {queued} queued]'\n\n\
                         --format reads a small file that the daemon keeps, and never starts one.\n\
-                        Fields: running slots queued waiting attention failed paused blocked\n        \
-                        blocked_by state error daemon pid age_s. What stands in brackets is\n        \
+                        Fields: running slots queued waiting attention failed processes\n        \
+                        failed_processes paused blocked blocked_by state error daemon\n        \
+                        pid age_s. What stands in brackets is\n        \
                         left out while its fields are empty or 0; {{ }} [[ ]] are the signs."
 )]
 pub(crate) struct StatusArgs {

@@ -8,16 +8,18 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::text::{truncated, visible};
-use crate::protocol::{hint, GateView};
+use crate::protocol::{hint, GateView, ProcessCounts};
 
 /// The fields that a format may name; docs/cli.md says what they mean.
-pub(crate) const FIELDS: [&str; 14] = [
+pub(crate) const FIELDS: [&str; 16] = [
     "running",
     "slots",
     "queued",
     "waiting",
     "attention",
     "failed",
+    "processes",
+    "failed_processes",
     "paused",
     "blocked",
     "blocked_by",
@@ -64,6 +66,9 @@ pub(crate) struct StatusNow {
     #[serde(default)]
     waiting: u64,
     failed: u64,
+    /// A daemon of an earlier version tells nothing of them.
+    #[serde(default)]
+    processes: ProcessCounts,
     #[serde(default)]
     blocked_by: Vec<GateView>,
     #[serde(default)]
@@ -189,6 +194,8 @@ impl StatusNow {
             "waiting" => self.waiting.to_string(),
             "attention" => self.attention.to_string(),
             "failed" => self.failed.to_string(),
+            "processes" => self.processes.up.to_string(),
+            "failed_processes" => self.processes.failed.to_string(),
             "paused" if self.paused => "paused".to_owned(),
             "blocked" => self.holding().map(message).unwrap_or_default(),
             "blocked_by" => self.holding().map(|gate| visible(&gate.gate)).unwrap_or_default(),
@@ -211,7 +218,7 @@ impl StatusNow {
     fn state(&self) -> &'static str {
         if self.journal_error.is_some() {
             "error"
-        } else if self.attention > 0 {
+        } else if self.attention > 0 || self.processes.failed > 0 {
             "attention"
         } else if self.paused {
             "paused"
@@ -264,6 +271,18 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_has_failed_wants_to_be_looked_at() {
+        let with = FILE.replace(
+            "\"waiting\":3",
+            "\"processes\":{\"up\":2,\"backoff\":0,\"failed\":1,\"stopped\":0}",
+        );
+        let status: StatusNow = serde_json::from_str(&with).unwrap();
+        let format = Format::parse("{state} {processes}[, {failed_processes} down]").unwrap();
+        assert_eq!(format.render(&status, 102_500), "attention 2, 1 down");
+        assert_eq!(rendered("{processes}[, {failed_processes} down]"), "0");
+    }
+
+    #[test]
     fn what_is_no_format_is_said() {
         let said = |format| Format::parse(format).unwrap_err();
         insta::assert_snapshot!(said("{runing}"), @"there is no field {runing}: did you mean `running`?");
@@ -272,7 +291,7 @@ mod tests {
         insta::assert_snapshot!(said("[x"), @"a `[` that is not closed: write `[[` for the sign");
         insta::assert_snapshot!(said("[[x]"), @"a `]` that closes nothing: write `]]` for the sign");
         insta::assert_snapshot!(said("[a[b]]"), @"a `[` within brackets: write `[[` for the sign");
-        insta::assert_snapshot!(said("{frobnicate}"), @"there is no field {frobnicate}: known are: running, slots, queued, waiting, attention, failed, paused, blocked, blocked_by, state, error, daemon, pid, age_s");
+        insta::assert_snapshot!(said("{frobnicate}"), @"there is no field {frobnicate}: known are: running, slots, queued, waiting, attention, failed, processes, failed_processes, paused, blocked, blocked_by, state, error, daemon, pid, age_s");
     }
 
     #[test]

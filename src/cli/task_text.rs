@@ -152,6 +152,7 @@ pub(crate) fn summary_line(summary: &Summary, now_ms: u64) -> String {
         let name = text::visible(workspace);
         let _ = write!(line, " · {YELLOW}workspace {name} paused{YELLOW:#}");
     }
+    line.push_str(&process_text::summary_words(summary.processes));
     if summary.queued > 0 && !summary.blocked_by.is_empty() {
         let gates: Vec<_> = summary
             .blocked_by
@@ -234,23 +235,25 @@ pub(crate) fn task(task: &TaskView, now_ms: u64) -> String {
     shown.push_str(&question_text::in_full(&task.id, &task.questions, now_ms));
     if !task.attempts.is_empty() {
         shown.push('\n');
-        shown.push_str(&attempts(&task.attempts, now_ms));
+        shown.push_str(&attempts("attempt", &task.attempts, now_ms));
     }
     shown
 }
 
-fn fact(shown: &mut String, name: &str, value: &str) {
+pub(crate) fn fact(shown: &mut String, name: &str, value: &str) {
     let _ = writeln!(shown, "{BOLD}{name:<10}{BOLD:#}  {}", text::visible(value));
 }
 
-fn optional_fact(shown: &mut String, name: &str, value: Option<&str>) {
+pub(crate) fn optional_fact(shown: &mut String, name: &str, value: Option<&str>) {
     if let Some(value) = value {
         fact(shown, name, value);
     }
 }
 
-fn attempts(attempts: &[AttemptView], now_ms: u64) -> String {
-    let mut headings = vec!["ATTEMPT", "OUTCOME", "STARTED", "TIME", "CPU", "MEMORY"];
+/// Attempts of a task, or runs of a process, one a line.
+pub(crate) fn attempts(noun: &str, attempts: &[AttemptView], now_ms: u64) -> String {
+    let heading = noun.to_uppercase();
+    let mut headings = vec![&*heading, "OUTCOME", "STARTED", "TIME", "CPU", "MEMORY"];
     let with_cost = claude_text::any_cost(attempts);
     if with_cost {
         headings.push("COST");
@@ -270,12 +273,12 @@ fn attempts(attempts: &[AttemptView], now_ms: u64) -> String {
         table.row(row);
     }
     let mut shown = table.render(None);
-    shown.push_str(&messages(attempts));
+    shown.push_str(&messages(noun, attempts));
     shown
 }
 
 /// What attempts say, a line for those in a row that say the same.
-fn messages(attempts: &[AttemptView]) -> String {
+fn messages(noun: &str, attempts: &[AttemptView]) -> String {
     let mut shown = String::new();
     for group in attempts.chunk_by(|one, next| one.message == next.message && one.outcome == next.outcome) {
         let (first, last) = (&group[0], &group[group.len() - 1]);
@@ -283,8 +286,8 @@ fn messages(attempts: &[AttemptView]) -> String {
             continue;
         };
         let _ = match group.len() {
-            1 => writeln!(shown, "attempt {}: {words}", first.n),
-            _ => writeln!(shown, "attempts {} to {}: {words}", first.n, last.n),
+            1 => writeln!(shown, "{noun} {}: {words}", first.n),
+            _ => writeln!(shown, "{noun}s {} to {}: {words}", first.n, last.n),
         };
     }
     shown

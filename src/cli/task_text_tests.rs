@@ -232,7 +232,7 @@ fn attempts_that_say_the_same_say_it_once() {
         says(4, "denied", "Bash(make)"),
     ];
     assert_eq!(
-        messages(&attempts),
+        messages("attempt", &attempts),
         "attempts 1 to 2: 529\nattempt 4: denied: Bash(make)\n"
     );
 }

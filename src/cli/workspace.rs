@@ -9,7 +9,7 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::session::restore;
 use super::workspace_values::{field, ValueArgs};
-use super::{current_workspace, queue, screen, workspace_text};
+use super::{current_workspace, process, queue, screen, workspace_text};
 use crate::client::ClientError;
 use crate::protocol::{
     Answer, ErrorCode, Message, OneWorkspace, WorkspaceCreate, WorkspaceEdit, WorkspaceRemove,
@@ -137,6 +137,7 @@ impl WorkspaceArgs {
                     screen::print_json(&view)?;
                 } else {
                     screen::print(&workspace_text::workspace(&view))?;
+                    screen::print(&process::table_of(context, view.name)?)?;
                 }
             }
             What::Open { name } => {

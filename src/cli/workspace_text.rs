@@ -139,8 +139,9 @@ pub(crate) fn workspace(view: &WorkspaceView) -> String {
     if !view.tasks.is_empty() {
         line("queued at first", Some(view.tasks.join(" ")));
     }
+    // How they stand is shown below.
     if !view.processes.is_empty() {
-        line("processes", Some(view.processes.join(" ")));
+        line("processes", Some(view.processes.len().to_string()));
     }
     if !settings.panes.is_empty() {
         line("panes", Some(panes(settings)));

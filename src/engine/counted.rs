@@ -22,7 +22,9 @@ impl Engine {
     pub(super) fn count(&mut self, records: &[Record], batch: &Batch) {
         let sync = self.journal.stats().last_sync.as_secs_f64();
         self.tally.ledger.observe(catalog::JOURNAL_FSYNC, [], sync, 1);
+        let now = self.clock.now();
         let mut counting = Counting {
+            now,
             tally: &mut self.tally,
             scheduler: &self.scheduler,
             store: &self.store,
@@ -58,6 +60,7 @@ impl Engine {
 
 /// Whoever counts records knows the tasks that they are about.
 struct Counting<'a> {
+    now: Tick,
     tally: &'a mut Tally,
     scheduler: &'a Scheduler,
     store: &'a Store,
@@ -87,12 +90,17 @@ impl Counting<'_> {
                     self.exit(AttemptId { key, attempt }, exit.as_deref(), outcome);
                 }
                 Record::Spent(spent) => self.spent(spent),
+                Record::Process { number, image } => {
+                    let Tally {
+                        processes, ledger, ..
+                    } = &mut *self.tally;
+                    processes.count(self.now, *number, image.as_deref(), ledger);
+                }
                 Record::Respecified { .. }
                 | Record::Environment { .. }
                 | Record::Reserved { .. }
                 | Record::Paused { .. }
                 | Record::Workspace { .. }
-                | Record::Process { .. }
                 | Record::Reported { .. }
                 | Record::Account { .. }
                 | Record::Removed { .. }

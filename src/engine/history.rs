@@ -4,6 +4,7 @@
 //! written once. Nothing but keys is remembered meanwhile, so that a file which nobody can write for a day costs some
 //! bytes for each task. Retention waits, for as long as that is bearable, for tasks that the history lacks.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use super::history_missing::{Missing, TASKS_MAX};
 use super::Engine;
 use crate::config::Config;
 use crate::history::{Batch, Kept, Range, Writer};
-use crate::journal::{Lsn, Record};
+use crate::journal::{EnvHash, Lsn, Record};
 
 /// As long as this many tasks or fewer are missing, retention leaves out only these.
 const BEHIND_USUALLY: usize = 4 * TASKS_MAX;
@@ -104,9 +105,8 @@ impl History {
                     missing.state = true;
                 }
                 Record::Spent(_) => missing.costs = true,
-                // Of processes only the next number is kept; of what workers report nothing. Numbers that were set aside
-                // are not taken up again by `history restore`.
                 Record::Process { .. } => missing.state = true,
+                // What workers report is not kept. Numbers that were set aside are not taken up again by `history restore`.
                 Record::Reported { .. }
                 | Record::Environment { .. }
                 | Record::Reserved { .. }
@@ -289,11 +289,13 @@ impl Engine {
         Range { first, last }
     }
 
-    /// Everything that is no task; environments go with their tasks, and used ids by themselves.
+    /// Everything that is no task. Environments of tasks go with their tasks, and used ids by themselves.
     fn state_for_history(&mut self, now: Tick) -> Vec<Record> {
+        let processes = self.store.processes.iter();
+        let of_processes: HashSet<EnvHash> = processes.map(|(_, image)| image.spec.env).collect();
         let records = self.snapshot_state(now).into_iter();
         let kept = records.filter_map(|record| match record {
-            Record::Environment { .. } | Record::Process { .. } => None,
+            Record::Environment { hash, .. } if !of_processes.contains(&hash) => None,
             Record::State {
                 next_key,
                 at,

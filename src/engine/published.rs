@@ -36,6 +36,7 @@ impl Engine {
         self.publish_admission(now);
         self.publish_journal_and_watchers();
         self.publish_history(now);
+        self.publish_processes();
         self.publish_claude(now);
         self.tally.published(now);
     }
@@ -103,6 +104,14 @@ impl Engine {
         ledger.set(catalog::JOURNAL_FAILING, [], flag(self.journal_failing.is_some()));
         ledger.set(catalog::SUBSCRIBERS, [], self.watchers.count() as f64);
         ledger.reach(catalog::EVENTS_DROPPED, [], self.watchers.dropped());
+    }
+
+    fn publish_processes(&mut self) {
+        let all = self.store.processes.iter().map(|(_, image)| {
+            let labels = [&*image.spec.workspace, image.standing.state.name()];
+            (labels, 1.0)
+        });
+        self.tally.ledger.publish(catalog::PROCESSES, all, |a, b| a + b);
     }
 
     fn publish_claude(&mut self, now: Tick) {

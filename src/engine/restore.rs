@@ -5,12 +5,13 @@
 //! daemon as after any crash: the attempt folders tell.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wezterm_parallel_scheduler::{TaskKey, Tick};
 
 use super::hash::StableHash;
 use super::recover::{recover, Recovered};
+use super::Engine;
 use crate::history::{BackedUp, Backup, HistoryError, Reader};
 use crate::journal::{EnvHash, JournalError, Options, Record, TaskImage};
 
@@ -32,6 +33,8 @@ pub struct Restored {
     pub strays: usize,
     /// Workspaces.
     pub workspaces: usize,
+    /// Processes: the next daemon looks for their runs.
+    pub processes: usize,
     /// Ids that no task has any more and that are known as used again.
     pub used_ids: usize,
     /// What could not be put back, a sentence each.
@@ -63,6 +66,7 @@ pub fn restore(folder: &Path, history: &Reader, with_strays: bool) -> Result<Res
     let (mut journal, recovered, _) = recover(folder, Options::default())?;
     let backup = history.backup()?;
     let mut restoring = Restoring {
+        runs: Engine::processes_folder(folder),
         is_empty: recovered.store.len() == 0 && journal.last_lsn().0 == 0,
         done: Restored {
             known: recovered.store.len(),
@@ -94,6 +98,8 @@ pub fn restore(folder: &Path, history: &Reader, with_strays: bool) -> Result<Res
 }
 
 struct Restoring {
+    /// The folder with the runs of processes.
+    runs: PathBuf,
     recovered: Recovered,
     /// The journal holds nothing at all.
     is_empty: bool,
@@ -145,6 +151,10 @@ impl Restoring {
         for record in std::mem::take(&mut self.backup.state) {
             let is_wanted = match &record {
                 Record::Workspace { name, .. } => self.recovered.store.workspaces.get(name).is_none(),
+                Record::Process { .. } | Record::Environment { .. } => {
+                    self.process(record);
+                    continue;
+                }
                 Record::Paused { .. } | Record::Account { .. } | Record::Spent(_) => self.is_empty,
                 Record::State {
                     next_key,
@@ -161,6 +171,42 @@ impl Restoring {
                 self.done.workspaces += usize::from(matches!(record, Record::Workspace { .. }));
                 self.records.push(record);
             }
+        }
+    }
+
+    /// A process that the journal does not know, or the environment of one, which comes before it.
+    fn process(&mut self, record: Record) {
+        let processes = &self.recovered.store.processes;
+        match record {
+            Record::Process {
+                number,
+                image: Some(mut image),
+            } => {
+                let known = processes.iter().find(|(other, process)| {
+                    let has_its_name = image.spec.name.is_some() && process.spec.name == image.spec.name;
+                    *other == number || has_its_name && process.spec.workspace == image.spec.workspace
+                });
+                match known {
+                    Some((other, process)) if process.spec.created_at != image.spec.created_at => {
+                        let why = format!("process @{number}: there is another one by now, @{other}");
+                        self.done.left_out.push(why);
+                    }
+                    Some(_) => {}
+                    None => {
+                        image.catch_up(newest_run(&self.runs.join(format!("@{number}"))));
+                        let image = Some(image);
+                        self.done.processes += 1;
+                        self.records.push(Record::Process { number, image });
+                    }
+                }
+            }
+            Record::Environment { hash, variables } => {
+                let is_known = self.recovered.store.environments.get(hash).is_some();
+                if !is_known && self.environments.insert(hash.0) {
+                    self.records.push(Record::Environment { hash, variables });
+                }
+            }
+            _ => {}
         }
     }
 
@@ -223,4 +269,11 @@ impl Restoring {
             }
         }
     }
+}
+
+/// The number of the last run of a process that has left a folder.
+fn newest_run(process: &Path) -> u32 {
+    let entries = std::fs::read_dir(process).into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.max().unwrap_or(0)
 }

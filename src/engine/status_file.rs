@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use wezterm_parallel_scheduler::Tick;
 
-use crate::protocol::{GateView, Summary};
+use crate::protocol::{GateView, ProcessCounts, Summary};
 
 /// At most four times a second.
 const SPACING_MS: u64 = 250;
@@ -39,6 +39,7 @@ struct Content<'a> {
     attention: usize,
     waiting: usize,
     failed: usize,
+    processes: ProcessCounts,
     blocked_by: &'a [GateView],
     #[serde(skip_serializing_if = "Option::is_none")]
     journal_error: Option<&'a str>,
@@ -84,6 +85,7 @@ impl StatusFile {
             attention: summary.attention,
             waiting: WAITING.into_iter().map(state).sum(),
             failed: state("failed") + state("lost"),
+            processes: summary.processes,
             blocked_by: &summary.blocked_by,
             journal_error,
         };

@@ -29,6 +29,7 @@ pub(super) struct Tally {
     /// When ended tasks were wanted again that have not started since.
     pub(super) revived: HashMap<TaskKey, Tick>,
     pub(super) quotas: Quotas,
+    pub(super) processes: super::processes::Counted,
     attempts: HashMap<AttemptId, Running>,
     published_at: Option<Tick>,
     changed: bool,
@@ -50,6 +51,7 @@ impl Tally {
             ledger,
             revived: HashMap::new(),
             quotas: Quotas::default(),
+            processes: super::processes::Counted::default(),
             attempts: HashMap::new(),
             published_at: None,
             changed: true,

@@ -214,6 +214,7 @@ impl Views<'_> {
             paused: self.scheduler.paused().any(|scope| scope.is_none()),
             paused_workspaces: self.paused_workspaces(),
             attention: self.attention(),
+            processes: self.store.processes.counts(),
             blocked_by: self
                 .scheduler
                 .blocked_by(now)

@@ -21,6 +21,36 @@ pub struct ProcessImage {
     pub standing: ProcessStanding,
 }
 
+impl ProcessImage {
+    /// It has been run once more, or several times, than is known: what became of the last of these runs is to be found out.
+    pub(crate) fn catch_up(&mut self, newest_run: u32) {
+        let Self { spec, standing } = self;
+        if newest_run <= standing.run {
+            return;
+        }
+        standing.run = newest_run;
+        standing.next_at = None;
+        standing.then = None;
+        standing.why = None;
+        standing.state = if spec.ready.is_some() {
+            ProcessState::Starting
+        } else {
+            ProcessState::Running
+        };
+        standing.runs.push(AttemptImage {
+            attempt: newest_run,
+            // When that was, nobody knows any more.
+            started_at: standing.runs.last().map_or(spec.created_at, |run| run.started_at),
+            ended_at: None,
+            outcome: None,
+            message: None,
+            exit: None,
+            session: None,
+            claude: None,
+        });
+    }
+}
+
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessSpec {

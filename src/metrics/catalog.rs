@@ -239,6 +239,16 @@ catalog! {
         EVENTS_DROPPED: Counters "events_dropped_total" [] NONE
             "Events that were dropped because a subscriber read too slowly.";
     }
+    "Processes" {
+        PROCESSES: Gauges "processes" ["workspace", "state"] NONE
+            "Long-lived processes beside the queue, by state.";
+        PROCESS_RESTARTS: Counters "processes_restarts_total" ["workspace"] NONE
+            "Runs of processes that their policy has begun after another run had ended.";
+        PROCESS_FAILURES: Counters "processes_failed_total" ["workspace"] NONE
+            "How many times a process has failed, and is not started again by itself.";
+        PROCESS_READY: Histograms "processes_ready_seconds" ["workspace"] RUN
+            "From the start of a process' run until it was ready.";
+    }
     "Claude" {
         CLAUDE_TOKENS: Counters "claude_tokens_total" ["model", "type"] NONE
             "Tokens of ended attempts: input, output, cache_read, cache_write.";

@@ -157,8 +157,40 @@ pub struct Summary {
     /// Tasks and processes that wait for somebody: those that ask, and those that report so.
     #[serde(default)]
     pub attention: usize,
+    /// Long-lived processes; absent as long as there are none.
+    #[serde(default, skip_serializing_if = "ProcessCounts::is_empty")]
+    pub processes: ProcessCounts,
     /// What holds up every queued task.
     pub blocked_by: Vec<GateView>,
+}
+
+/// Long-lived processes in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessCounts {
+    /// Those with a run under way.
+    pub up: usize,
+    /// Those that start again in a while, by themselves.
+    #[serde(default)]
+    pub backoff: usize,
+    /// Those that have failed: nothing starts them but somebody who looks.
+    pub failed: usize,
+    /// Those that ended as they should, or were stopped.
+    #[serde(default)]
+    pub stopped: usize,
+}
+
+impl ProcessCounts {
+    /// Whether there are no processes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn all(&self) -> usize {
+        self.up + self.backoff + self.failed + self.stopped
+    }
 }
 
 /// One closed gate.

@@ -3,7 +3,7 @@
 use super::check::{
     check_argv, check_command, check_cwd, check_name, check_nul, check_variable, invalid, Checked,
 };
-use super::{suggest, ProcessSpawn, ReadyCheck, ReadyWay, StatusUpdate};
+use super::{ready_pattern, suggest, ProcessSpawn, ReadyCheck, ReadyWay, StatusUpdate};
 
 /// A note is one line in tables and tabs.
 const NOTE_CHARS_MAX: usize = 500;
@@ -53,7 +53,7 @@ pub fn check_process(spawn: &ProcessSpawn) -> Checked {
     if spawn.ready_timeout_ms.is_some() && spawn.ready.is_none() {
         return Err(invalid(
             "there is `ready_timeout_ms` and no `ready`",
-            "say how it is found out that it is ready, by port, line or command",
+            "say how it is found out that it is ready, by port, line, pattern or command",
         ));
     }
     if let Some(count) = spawn.max_restarts.filter(|count| *count > RESTARTS_MAX) {
@@ -68,7 +68,7 @@ pub fn check_process(spawn: &ProcessSpawn) -> Checked {
 fn check_ready(ready: &ReadyCheck) -> Checked {
     match ready.way() {
         None => Err(invalid(
-            "`ready` takes one of `port`, `line` and `command`",
+            "`ready` takes one of `port`, `line`, `pattern` and `command`",
             "leave `ready` out if there is nothing to wait for",
         )),
         Some(ReadyWay::Port(0)) => Err(invalid("`ready`: the port is 0", "1 to 65535 are allowed")),
@@ -78,6 +78,10 @@ fn check_ready(ready: &ReadyCheck) -> Checked {
             "give a part of one line that it prints when it is ready",
         )),
         Some(ReadyWay::Line(_)) => Ok(()),
+        Some(ReadyWay::Pattern(pattern)) => match ready_pattern(&pattern) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(invalid(format!("`ready`: {error}"), error.hint())),
+        },
         Some(ReadyWay::Command(command)) => check_command(&command),
     }
 }

@@ -13,6 +13,7 @@ mod diagnose;
 mod lines;
 mod message;
 mod process;
+mod ready_pattern;
 mod sandbox;
 mod schema;
 mod suggest;
@@ -27,7 +28,7 @@ pub use admission::{
 pub use agents::{AgentRight, NoRight};
 pub use answer::{
     Answer, Changed, DaemonInfo, EnvironmentStored, ErrorAnswer, ErrorCode, Event, ExplanationView, GateView,
-    HistoryInfo, MetricsText, Reserved, StatusAnswer, Summary,
+    HistoryInfo, MetricsText, ProcessCounts, Reserved, StatusAnswer, Summary,
 };
 pub use check::{check_edit, check_id, check_task, parse_after, ARGUMENT_BYTES_MAX, CPUS_MAX, CPUS_MIN};
 pub use check_claude::own_argument;
@@ -47,6 +48,7 @@ pub use process::{
     is_process_id, ProcessFilter, ProcessIds, ProcessSpawn, ProcessStop, ProcessView, ProcessesAnswer,
     ReadyCheck, ReadyWay, ReportView, RestartPolicy, StatusUpdate, PROCESS_MARK,
 };
+pub use ready_pattern::{ready_pattern, WrongPattern, PATTERN_CHARS_MAX};
 pub use sandbox::{check_sandbox, Denial, Sandbox, SandboxReport};
 pub use schema::schema;
 pub use suggest::{hint, nearest};

@@ -89,10 +89,13 @@ pub struct ReadyCheck {
     /// Something listens on this TCP port of this machine's loopback address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// A line of its output has this text in it.
+    /// A line of its output has this text in it, colours and other escape sequences left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
-    /// This shell line, which is run in its folder and environment again and again, exits with 0.
+    /// A line of its output matches this regular expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// This shell line, which is run in its folder and environment (secrets among it) again and again, exits with 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }
@@ -104,6 +107,8 @@ pub enum ReadyWay {
     Port(u16),
     /// See [`ReadyCheck::line`].
     Line(String),
+    /// See [`ReadyCheck::pattern`].
+    Pattern(String),
     /// See [`ReadyCheck::command`].
     Command(String),
 }
@@ -112,10 +117,11 @@ impl ReadyCheck {
     /// Its one way; `None` if there is none, or more than one.
     #[must_use]
     pub fn way(&self) -> Option<ReadyWay> {
-        match (self.port, &self.line, &self.command) {
-            (Some(port), None, None) => Some(ReadyWay::Port(port)),
-            (None, Some(line), None) => Some(ReadyWay::Line(line.clone())),
-            (None, None, Some(command)) => Some(ReadyWay::Command(command.clone())),
+        match (self.port, &self.line, &self.pattern, &self.command) {
+            (Some(port), None, None, None) => Some(ReadyWay::Port(port)),
+            (None, Some(line), None, None) => Some(ReadyWay::Line(line.clone())),
+            (None, None, Some(pattern), None) => Some(ReadyWay::Pattern(pattern.clone())),
+            (None, None, None, Some(command)) => Some(ReadyWay::Command(command.clone())),
             _ => None,
         }
     }

@@ -79,18 +79,19 @@ fn check_process(
     let ways = [
         process.ready_port.is_some(),
         process.ready_line.is_some(),
+        process.ready_pattern.is_some(),
         process.ready_command.is_some(),
     ];
     if ways.iter().filter(|way| **way).count() > 1 {
         let message = "there are several ways to see that it is ready";
-        let hint = "leave all out but one of ready_port, ready_line and ready_command";
+        let hint = "leave all out but one of ready_port, ready_line, ready_pattern and ready_command";
         return Err(fault(place("ready_command"), message, hint));
     }
     let message = process.spawned("name", &std::collections::BTreeMap::new());
     let message = ProcessSpawn {
         // With its placeholders, which are known by now: nothing that they stand for makes it empty.
         command: Some(process.command.clone()),
-        ready: process.ready(),
+        ready: process.ready_to_check(),
         ..message
     };
     protocol::check_process(&message).map_err(|error| {
@@ -99,6 +100,7 @@ fn check_process(
             "memory_bytes" => "memory",
             "ready" if process.ready_port.is_some() => "ready_port",
             "ready" if process.ready_line.is_some() => "ready_line",
+            "ready" if process.ready_pattern.is_some() => "ready_pattern",
             field => field,
         };
         fault(

@@ -160,29 +160,35 @@ impl TemplateProcess {
     pub(super) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let ready = [
             ("ready_line", self.ready_line.as_deref()),
+            ("ready_pattern", self.ready_pattern.as_deref()),
             ("ready_command", self.ready_command.as_deref()),
         ];
         let ready = ready.into_iter().filter_map(|(key, text)| Some((key, text?)));
         std::iter::once(("command", self.command.as_str())).chain(ready)
     }
 
-    /// How it is found out that it is ready.
-    pub(super) fn ready(&self) -> Option<ReadyCheck> {
+    /// How it is found out that it is ready, with `line` and `command` as they stand in the file and every placeholder of
+    /// `pattern` as if its value were one letter.
+    pub(super) fn ready_to_check(&self) -> Option<ReadyCheck> {
+        self.ready(str::to_owned, |text| with_values(text, |_| "x".to_owned()))
+    }
+
+    fn ready(&self, filled: impl Fn(&str) -> String, pattern: impl Fn(&str) -> String) -> Option<ReadyCheck> {
         let ready = ReadyCheck {
             port: self.ready_port,
-            line: self.ready_line.clone(),
-            command: self.ready_command.clone(),
+            line: self.ready_line.as_deref().map(&filled),
+            pattern: self.ready_pattern.as_deref().map(pattern),
+            command: self.ready_command.as_deref().map(&filled),
         };
         (ready != ReadyCheck::default()).then_some(ready)
     }
 
     pub(super) fn spawned(&self, workspace: &str, values: &BTreeMap<String, String>) -> ProcessSpawn {
-        let filled = |text: Option<String>| text.map(|text| replaced(&text, values));
-        let ready = self.ready().map(|ready| ReadyCheck {
-            port: ready.port,
-            line: filled(ready.line),
-            command: filled(ready.command),
-        });
+        let value = |name: &str| values.get(name).map_or("", String::as_str);
+        let ready = self.ready(
+            |text| replaced(text, values),
+            |pattern| with_values(pattern, |name| regex_syntax::escape(value(name))),
+        );
         ProcessSpawn {
             workspace: workspace.to_owned(),
             command: Some(replaced(&self.command, values)),
@@ -261,9 +267,13 @@ pub(super) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
 
 /// The text with values in the place of placeholders; all of them are known, by the check before.
 pub(super) fn replaced(text: &str, values: &BTreeMap<String, String>) -> String {
+    with_values(text, |name| values.get(name).cloned().unwrap_or_default())
+}
+
+fn with_values(text: &str, value: impl Fn(&str) -> String) -> String {
     let piece = |piece| match piece {
-        Piece::Text(text) => text,
-        Piece::Placeholder(name) => values.get(name).map_or("", String::as_str),
+        Piece::Text(text) => text.to_owned(),
+        Piece::Placeholder(name) => value(name),
     };
     pieces(text).into_iter().map(piece).collect()
 }

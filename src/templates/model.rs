@@ -92,6 +92,9 @@ pub struct TemplateProcess {
     /// It is ready when it has written this text; may hold placeholders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_line: Option<String>,
+    /// It is ready when a line that it has written matches this; may hold placeholders, whose values stand for themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_pattern: Option<String>,
     /// It is ready when this shell line succeeds; may hold placeholders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_command: Option<String>,

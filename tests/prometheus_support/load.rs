@@ -11,7 +11,7 @@ use wezterm_parallel::protocol::{
 
 use super::Prometheus;
 use crate::support::wire::Wire;
-use crate::support::Home;
+use crate::support::{wait_for, Home};
 
 const SLOTS: usize = 4;
 const CONNECTIONS: usize = 16;
@@ -73,6 +73,8 @@ cpu_low = 1.0
 stall_high = 1.0
 stall_low = 1.0
 {admission}
+[processes]
+backoff = "20ms"
 [limits]
 connections = {CONNECTIONS}
 [limits.rates]
@@ -119,6 +121,7 @@ impl<'a> Load<'a> {
         for _ in 0..2 {
             load.good_ends();
             load.bad_ends();
+            load.processes();
             load.claude_tasks();
             load.wrong_clients();
             load.full_slots();
@@ -225,6 +228,26 @@ impl<'a> Load<'a> {
             ..Cancel::default()
         }));
         self.wait_end(&ids, "cancelled");
+    }
+
+    /// Processes that get ready, and that fail after a restart.
+    fn processes(&self) {
+        let is_first = self.home.ok(["process", "list", "--json"]).trim() == "[]";
+        if is_first {
+            self.home.ok(["workspace", "create", "site", "--no-folder"]);
+        }
+        let spawn = |words: &[&str]| {
+            let words = ["process", "spawn", "--workspace", "site"].iter().chain(words);
+            self.home.ok(words.copied()).trim().to_owned()
+        };
+        let good = spawn(&["--ready-line", "up", "echo up; exec sleep 600"]);
+        let bad = spawn(&["--max-restarts", "1", "exit 3"]);
+        for (id, state) in [(good, "ready"), (bad, "failed")] {
+            wait_for("the process", || {
+                let shown = self.home.ok(["process", "list", id.as_str()]);
+                shown.contains(state).then_some(())
+            });
+        }
     }
 
     /// A program that is removed before it is started.

@@ -37,8 +37,8 @@ local EVENTS = [[
 
 --- Names in `wezterm.nerdfonts` of that version.
 local NERD_FONTS = [[
-  md_alert_circle md_comment_question md_database_alert md_pause md_power_off md_robot_outline md_timer_sand
-  md_tray_full
+  md_alert_circle md_cog md_comment_question md_database_alert md_pause md_power_off md_robot_outline
+  md_timer_sand md_tray_full
 ]]
 
 local FORMAT_ITEMS = 'Attribute Background Foreground Text'

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 
 use super::columns::{placed, Column};
 use super::model::Model;
+use super::processes::Process;
 
 /// Below this nothing can be made out.
 pub(super) const WIDTH_MIN: u16 = 40;
@@ -31,6 +32,7 @@ pub(super) struct Areas {
     pub(super) gauges: Rect,
     pub(super) sparks: Rect,
     pub(super) gates: Rect,
+    pub(super) processes: Rect,
     /// Its heading is the first line. It may have no height.
     pub(super) table: Rect,
     pub(super) detail: Option<Rect>,
@@ -61,6 +63,12 @@ impl Areas {
         let most = if small { 1 } else { GATES_MAX };
         let closed = u16::try_from(model.closed_gates().len()).unwrap_or(most);
         let gates = cut(&mut left, closed.min(most));
+        let wants_line = if small {
+            model.processes.iter().any(Process::is_trouble)
+        } else {
+            !model.processes.is_empty()
+        };
+        let processes = cut(&mut left, u16::from(wants_line));
         let table = match &model.detail {
             None => left.height - 1,
             Some(_) if height >= BOTH_HEIGHT => TABLE_BESIDE_DETAIL,
@@ -74,6 +82,7 @@ impl Areas {
             gauges,
             sparks,
             gates,
+            processes,
             table,
             detail: model.detail.is_some().then_some(detail),
             bottom: left,

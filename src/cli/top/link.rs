@@ -13,7 +13,7 @@ use super::model::{Input, Model};
 use crate::cli::context::Context;
 use crate::cli::exit::Failure;
 use crate::client::{Client, ClientError, Events};
-use crate::protocol::{Answer, Event, Filter, Message, OneTask, StatusAnswer};
+use crate::protocol::{Answer, Event, Filter, Message, OneTask, ProcessFilter, StatusAnswer};
 
 /// The pause before the first tries to reach the next daemon, and before all others.
 const SOON: Duration = Duration::from_millis(100);
@@ -35,6 +35,7 @@ enum Asked {
         with_tasks: bool,
     },
     Admission,
+    Processes,
     Explanation,
     /// A change, and what to say when it is done.
     Change(String),
@@ -97,8 +98,8 @@ impl<'a> Link<'a> {
         !self.asked.is_empty()
     }
 
-    /// Asks how everything stands; also which tasks there are, if that is not known well enough.
-    pub(super) fn look(&mut self, with_tasks: bool) -> Vec<Input> {
+    /// Asks how everything stands; also which tasks there are, if that is not known well enough, and which processes.
+    pub(super) fn look(&mut self, with_tasks: bool, with_processes: bool) -> Vec<Input> {
         let filter = Filter {
             limit: with_tasks.then(|| Model::subscribe().limit).flatten(),
             summary_only: !with_tasks,
@@ -106,6 +107,10 @@ impl<'a> Link<'a> {
         };
         let mut inputs = self.ask(&Message::Status(filter), Asked::Status { with_tasks });
         inputs.extend(self.ask(&Message::Admission {}, Asked::Admission));
+        if with_processes {
+            let all = ProcessFilter::default();
+            inputs.extend(self.ask(&Message::ProcessList(all), Asked::Processes));
+        }
         inputs
     }
 
@@ -249,6 +254,7 @@ fn input(asked: Asked, answer: Answer) -> Option<Input> {
         (Asked::Status { with_tasks: true }, Answer::Status(status)) => Some(Input::Picture(status)),
         (Asked::Status { with_tasks: false }, Answer::Status(status)) => Some(Input::Summary(status.summary)),
         (Asked::Admission, Answer::Admission(answer)) => Some(Input::Admission(answer)),
+        (Asked::Processes, Answer::Processes(answer)) => Some(Input::Processes(answer.processes)),
         (Asked::Explanation, Answer::Explanation(view)) => Some(Input::Explanation(view)),
         (Asked::Change(_), Answer::Error(refusal)) => Some(Input::Refused(refused(refusal.into()))),
         (Asked::Change(done), _) => Some(Input::Done(done)),

@@ -17,6 +17,7 @@ mod machine;
 mod model;
 mod obey;
 mod pager;
+mod processes;
 mod shell;
 mod tail;
 mod tasks;

@@ -9,11 +9,12 @@ use super::history::History;
 use super::list::List;
 use super::machine::Machine;
 use super::pager::Pager;
+use super::processes::{arranged, Process};
 use super::tasks::{Class, Tasks, ASKED_FOR};
 use super::typed::Typed;
 use crate::cli::task_text::{self, has_ended};
 use crate::protocol::{
-    AdmissionAnswer, Event, ExplanationView, Message, StatusAnswer, Subscribe, Summary, TaskView,
+    AdmissionAnswer, Event, ExplanationView, Message, ProcessView, StatusAnswer, Subscribe, Summary, TaskView,
 };
 
 /// What a command came to is shown this long, unless a key is pressed.
@@ -28,6 +29,7 @@ pub(super) enum Input {
     Summary(Summary),
     Admission(Box<AdmissionAnswer>),
     Explanation(ExplanationView),
+    Processes(Vec<ProcessView>),
     Event(Event),
     /// The daemon has gone away.
     Away,
@@ -64,6 +66,8 @@ pub(super) struct Model {
     pub(super) tasks: Tasks,
     pub(super) summary: Summary,
     pub(super) machine: Option<Machine>,
+    /// Those beside the queue, the most urgent first.
+    pub(super) processes: Vec<Process>,
     pub(super) history: History,
     pub(super) list: List,
     pub(super) dialog: Option<Dialog>,
@@ -131,6 +135,7 @@ impl Model {
             tasks: Tasks::default(),
             summary: Summary::default(),
             machine: None,
+            processes: Vec::new(),
             history: History::default(),
             list: List::default(),
             dialog: None,
@@ -202,6 +207,11 @@ impl Model {
                     self.has_changed = true;
                     detail.explanation = Some(explanation);
                 }
+            }
+            Input::Processes(views) => {
+                let processes = arranged(&views);
+                self.has_changed |= processes != self.processes;
+                self.processes = processes;
             }
             Input::Away => {
                 self.has_changed |= !std::mem::replace(&mut self.is_away, true);
@@ -280,6 +290,11 @@ impl Model {
     /// Whether something happened since the summary came.
     pub(super) fn is_stale(&self) -> bool {
         self.is_stale
+    }
+
+    /// Whether there are processes to ask for, or were.
+    pub(super) fn has_processes(&self) -> bool {
+        !(self.summary.processes.is_empty() && self.processes.is_empty())
     }
 
     /// Whether the tasks themselves have to be asked for, beside the summary.

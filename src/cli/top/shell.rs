@@ -199,7 +199,8 @@ impl Shell<'_> {
     fn ask_if_due(&mut self, now: Instant) {
         if self.ask_due_in(now) == Some(Duration::ZERO) {
             self.asked_at = Some(now);
-            for input in self.link.look(self.model.is_misplaced()) {
+            let (tasks, processes) = (self.model.is_misplaced(), self.model.has_processes());
+            for input in self.link.look(tasks, processes) {
                 self.update(input);
             }
         }

@@ -4,6 +4,7 @@
 //! spawned and again by its own policy. To the executor, the gauge and the watchers a process is a key like that of a
 //! task, from a range that tasks never reach.
 
+mod counted;
 mod ends;
 mod policy;
 mod report;
@@ -17,6 +18,7 @@ mod tests;
 
 use wezterm_parallel_scheduler::TaskKey;
 
+pub(super) use self::counted::Counted;
 pub(super) use self::table::Processes;
 pub(super) use self::views::report_view;
 use crate::protocol::PROCESS_MARK;

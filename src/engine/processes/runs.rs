@@ -1,16 +1,18 @@
 //! The life of processes: runs that begin, are waited for, are told to end, and begin again.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use wezterm_parallel_scheduler::{Companion, Input, Tick};
 
 use super::{id_of, key_of, number_of};
 use crate::engine::batch::{Batch, Control};
+use crate::engine::tally::Tally;
 use crate::engine::Engine;
 use crate::executor::{AttemptId, Exit, Found, Launch, Report};
 use crate::journal::{AfterStop, AttemptImage, ProcessImage, ProcessStanding, ProcessState, Record};
 use crate::prober::Probe;
-use crate::protocol::ReadyCheck;
+use crate::protocol::{ReadyCheck, ReadyWay};
 use crate::worker::{attempt_folder, Job};
 
 /// Runs that are remembered, with their output; older ones are removed.
@@ -182,21 +184,45 @@ impl Engine {
     /// Looks for the sign that a run is ready, if one was named.
     fn probe(&mut self, id: AttemptId) {
         let image = number_of(id.key).and_then(|number| self.store.processes.get(number));
-        let Some(ProcessImage { spec, standing }) = image else {
+        let Some(image) = image.filter(|image| image.standing.state == ProcessState::Starting) else {
             return;
         };
-        let way = spec.ready.as_ref().and_then(ReadyCheck::way);
-        let Some(way) = way.filter(|_| standing.state == ProcessState::Starting) else {
+        let Some(way) = image.spec.ready.as_ref().and_then(ReadyCheck::way) else {
             return;
         };
-        let env = self.store.environments.get(spec.env).unwrap_or_default();
+        let cwd = image.spec.cwd.as_ref().into();
+        let (env, secrets) = match way {
+            ReadyWay::Command(_) => self.surroundings(id),
+            ReadyWay::Port(_) | ReadyWay::Line(_) | ReadyWay::Pattern(_) => Default::default(),
+        };
         self.prober.watch(Probe {
             id,
             way,
             output: self.folder_of_any(id).join("output"),
-            cwd: spec.cwd.as_ref().into(),
+            cwd,
             env,
+            secrets,
         });
+    }
+
+    /// The environment of a run, and the command that tells the secrets to which it refers, for another program that is run as
+    /// the process is.
+    fn surroundings(&self, id: AttemptId) -> (BTreeMap<String, String>, Vec<String>) {
+        match self.prepare_run(id) {
+            Ok(Launch { mut env, secrets, .. }) => {
+                env.insert("WEZTERM_PARALLEL_TASK".to_owned(), self.store.id(id.key));
+                env.insert("WEZTERM_PARALLEL_ATTEMPT".to_owned(), id.attempt.to_string());
+                (env, secrets)
+            }
+            // An earlier daemon started it, by a config that had what is missing now.
+            Err(why) => {
+                tracing::warn!(
+                    process = number_of(id.key),
+                    "its ready command lacks its environment: {why}"
+                );
+                Default::default()
+            }
+        }
     }
 
     /// A run is ready.
@@ -282,6 +308,10 @@ impl Engine {
 
     /// After a restart: learns what became of the runs of the last daemon.
     pub(in crate::engine) fn adopt_processes(&mut self) {
+        let Tally {
+            processes, ledger, ..
+        } = &mut self.tally;
+        processes.found(&self.store.processes, ledger);
         let up: Vec<u64> = self.store.processes.up().map(|(number, _)| number).collect();
         for number in up {
             let Some(id) = self.run_of(number) else { continue };

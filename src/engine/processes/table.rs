@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::id_of;
-use crate::journal::{AfterStop, ProcessImage};
-use crate::protocol::PROCESS_MARK;
+use crate::journal::{AfterStop, ProcessImage, ProcessState};
+use crate::protocol::{ProcessCounts, PROCESS_MARK};
 
 /// The processes that there are, and the next number to give.
 #[derive(Debug)]
@@ -118,6 +118,24 @@ impl Processes {
             [number] => Ok(*number),
             several => Err(NoProcess::Several(several.iter().copied().map(id_of).collect())),
         }
+    }
+
+    /// How many there are, by what is to be expected of them.
+    pub(in crate::engine) fn counts(&self) -> ProcessCounts {
+        let mut counts = ProcessCounts::default();
+        for image in self.by_number.values() {
+            let count = match image.standing.state {
+                ProcessState::Starting
+                | ProcessState::Running
+                | ProcessState::Ready
+                | ProcessState::Stopping => &mut counts.up,
+                ProcessState::Backoff => &mut counts.backoff,
+                ProcessState::Failed => &mut counts.failed,
+                ProcessState::Stopped => &mut counts.stopped,
+            };
+            *count += 1;
+        }
+        counts
     }
 
     /// How many wait for somebody, as they report.

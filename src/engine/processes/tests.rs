@@ -565,3 +565,50 @@ fn a_daemon_that_ends_with_its_workers_ends_them_too() {
         "{views:?}"
     );
 }
+
+#[test]
+fn restarts_readiness_and_ends_for_good_are_counted_once() {
+    let mut stage = stage();
+    let few = ProcessSpawn {
+        max_restarts: Some(1),
+        ready: Some(ReadyCheck {
+            line: Some("up".to_owned()),
+            ..ReadyCheck::default()
+        }),
+        ..spawn("exit 1")
+    };
+    let counted = |stage: &Stage, name: &str| stage.counted(&format!("{name}{{workspace=\"api\"}}"));
+    let counts = |stage: &Stage| {
+        let names = ["processes_restarts_total", "processes_failed_total"];
+        names.map(|name| counted(stage, name))
+    };
+    let in_state = |stage: &mut Stage, state: &str| {
+        stage.published();
+        stage.counted(&format!("processes{{workspace=\"api\",state=\"{state}\"}}"))
+    };
+    stage.ask_one(message(few));
+    assert_eq!(counts(&stage), [Some(0.0), Some(0.0)]);
+    assert_eq!(in_state(&mut stage, "starting"), Some(1.0));
+    stage.engine.play(vec![Happened::Probed(run(1, 1))]);
+    assert_eq!(counted(&stage, "processes_ready_seconds_count"), Some(1.0));
+    stage.handle.end_with_code(run(1, 1), 1);
+    stage.tick();
+    assert_eq!(counts(&stage), [Some(0.0), Some(0.0)], "it waits");
+    let_backoff_pass(&mut stage);
+    assert_eq!(counts(&stage), [Some(1.0), Some(0.0)]);
+    stage.handle.end_with_code(run(1, 2), 1);
+    stage.tick();
+    assert_eq!(counts(&stage), [Some(1.0), Some(1.0)]);
+    assert_eq!(in_state(&mut stage, "failed"), Some(1.0));
+    assert_eq!(in_state(&mut stage, "starting"), Some(0.0));
+    let counts_of_all = stage.engine.store.processes.counts();
+    assert_eq!((counts_of_all.up, counts_of_all.failed), (0, 1));
+    // By hand is no restart of its policy.
+    stage.ask_one(restart("@1"));
+    assert_eq!(counts(&stage), [Some(1.0), Some(1.0)]);
+    assert_eq!(counted(&stage, "processes_ready_seconds_count"), Some(1.0));
+    // The next daemon begins anew, with series that are there.
+    let mut stage = stage.reopen(config("2"));
+    assert_eq!(counts(&stage), [Some(0.0), Some(0.0)]);
+    assert_eq!(in_state(&mut stage, "failed"), None);
+}

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use super::room;
+use crate::entrance::own_program;
 use crate::executor::Launch;
 
 /// What a shell searches when there is no `PATH`.
@@ -34,10 +35,7 @@ pub(super) fn find(launch: &Launch) -> Result<PathBuf, String> {
 
 /// This very program, also when its file has been replaced since it was started.
 fn entrance() -> Result<PathBuf, String> {
-    if cfg!(target_os = "linux") {
-        return Ok(PathBuf::from("/proc/self/exe"));
-    }
-    std::env::current_exe().map_err(|error| format!("the path of this program cannot be told: {error}"))
+    own_program().map_err(|error| format!("the path of this program cannot be told: {error}"))
 }
 
 fn enter(cwd: &Path) -> Result<(), String> {

@@ -16,6 +16,7 @@ use ratatui::Frame;
 use super::ansi;
 use super::areas::{Areas, HEIGHT_MIN, WIDTH_MIN};
 use super::model::{Dialog, Model};
+use super::processes;
 use crate::cli::task_text;
 use crate::protocol::Summary;
 
@@ -61,6 +62,10 @@ fn draw_areas(frame: &mut Frame<'_>, model: &Model, areas: &Areas) {
     gauges::gauges(frame, model, areas.gauges);
     gauges::sparks(frame, model, areas.sparks);
     gauges::gates(frame, model, areas.gates);
+    if areas.processes.height > 0 {
+        let line = processes::line(&model.processes, usize::from(areas.processes.width));
+        Paragraph::new(line).render(areas.processes, frame.buffer_mut());
+    }
     if areas.table.height > 0 {
         table::table(frame, model, areas.table);
     }

@@ -9,8 +9,8 @@ use super::*;
 use crate::cli::top::model::Input;
 use crate::cli::top::typed::{Key, Typed};
 use crate::protocol::{
-    AdmissionAnswer, AttemptView, ExplanationView, GateState, GateView, MarksView, QuestionView, QuotaView,
-    ReadingView, ReservationView, StatusAnswer, TaskView,
+    AdmissionAnswer, AttemptView, ExplanationView, GateState, GateView, MarksView, ProcessView, QuestionView,
+    QuotaView, ReadingView, ReservationView, StatusAnswer, TaskView,
 };
 
 const NOW: u64 = 1_800_000_000_000;
@@ -230,6 +230,32 @@ fn a_question_of_a_worker() {
     let mut model = self::model(SMALL, all);
     press(&mut model, "↓↓a2");
     insta::assert_snapshot!("choice_80x24", shown(&mut model));
+}
+
+#[test]
+fn processes_stand_above_the_tasks() {
+    let process = |id: &str, name: Option<&str>, state: &str| ProcessView {
+        id: id.into(),
+        name: name.map(Into::into),
+        state: state.into(),
+        ..ProcessView::default()
+    };
+    let mut model = model(SMALL, tasks());
+    let all = vec![
+        process("@1", Some("dev"), "ready"),
+        process("@2", None, "running"),
+        process("@3", Some("tunnel"), "failed"),
+    ];
+    model.update(NOW, Input::Processes(all));
+    insta::assert_snapshot!("processes_80x24", shown(&mut model));
+    let well = vec![process("@1", Some("dev"), "ready")];
+    model.update(NOW, Input::Resize(80, 14));
+    assert!(shown(&mut model).contains("tunnel failed"));
+    model.update(NOW, Input::Processes(well));
+    assert!(
+        !shown(&mut model).contains("processes:"),
+        "there is no room for it"
+    );
 }
 
 #[test]

@@ -3,10 +3,10 @@
 //!
 //! The thread starts with the first process that is to be watched, and sleeps while there is none.
 
+mod written;
+
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use self::written::Written;
+use crate::entrance::{own_program, Orders, ENTRANCE_ARGUMENT};
 use crate::executor::AttemptId;
 use crate::protocol::ReadyWay;
 
@@ -26,8 +28,6 @@ const CONNECT_AT_MOST: Duration = Duration::from_millis(250);
 const COMMAND_AT_MOST: Duration = Duration::from_secs(10);
 /// From the end of one command to the next.
 const COMMAND_EVERY: Duration = Duration::from_millis(500);
-/// Read of an output in one look at most.
-const READ_AT_MOST: u64 = 1 << 20;
 /// One for each process that can be waited for; the engine takes them as they come.
 pub const PROBED_MAX: usize = 512;
 
@@ -43,7 +43,9 @@ pub struct Probe {
     /// The folder for a command.
     pub cwd: PathBuf,
     /// The environment for a command.
-    pub env: Arc<BTreeMap<String, String>>,
+    pub env: BTreeMap<String, String>,
+    /// The command that tells the secrets to which the environment refers; empty if it refers to none.
+    pub secrets: Vec<String>,
 }
 
 /// The engine's end.
@@ -128,8 +130,7 @@ struct Thread {
 /// What is remembered from one look at a run to the next.
 #[derive(Default)]
 struct Look {
-    /// The output has been read up to here, less what a text may begin in.
-    read_to: u64,
+    written: Option<Written>,
     command: Option<(Child, Instant)>,
     /// When the next command may run.
     next_command: Option<Instant>,
@@ -190,28 +191,15 @@ impl Look {
     fn is_ready(&mut self, probe: &Probe) -> bool {
         match &probe.way {
             ReadyWay::Port(port) => listens(*port),
-            ReadyWay::Line(text) => self.has_written(probe, text.as_bytes()),
+            ReadyWay::Line(_) | ReadyWay::Pattern(_) => {
+                if self.written.is_none() {
+                    self.written = Written::new(&probe.way);
+                }
+                let written = self.written.as_mut();
+                written.is_some_and(|written| written.is_found(&probe.output))
+            }
             ReadyWay::Command(command) => self.has_succeeded(probe, command),
         }
-    }
-
-    fn has_written(&mut self, probe: &Probe, text: &[u8]) -> bool {
-        let Ok(file) = File::open(&probe.output) else {
-            // It has not begun to write.
-            return false;
-        };
-        let length = file.metadata().map_or(0, |output| output.len());
-        let end = length.min(self.read_to + READ_AT_MOST);
-        let mut bytes = vec![0; usize::try_from(end.saturating_sub(self.read_to)).unwrap_or(0)];
-        if bytes.len() < text.len() || file.read_exact_at(&mut bytes, self.read_to).is_err() {
-            return false;
-        }
-        if bytes.windows(text.len()).any(|window| window == text) {
-            return true;
-        }
-        // The text may have begun at the end of what is there by now.
-        self.read_to = end - (text.len() as u64 - 1);
-        false
     }
 
     fn has_succeeded(&mut self, probe: &Probe, command: &str) -> bool {
@@ -254,19 +242,38 @@ fn listens(port: u16) -> bool {
 
 /// Runs a shell line, in a group of its own so that all of it can be ended.
 fn start(probe: &Probe, command: &str) -> Option<Child> {
-    let started = Command::new("sh")
-        .args(["-c", command])
-        .current_dir(&probe.cwd)
-        .env_clear()
-        .envs(probe.env.iter())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn();
+    let started = shell(probe, command).and_then(|mut shell| {
+        shell
+            .current_dir(&probe.cwd)
+            .env_clear()
+            .envs(&probe.env)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+    });
     started
         .inspect_err(|error| tracing::warn!(%error, command, "a ready check could not be run"))
         .ok()
+}
+
+/// Secrets are asked for by the process that becomes the shell, as it is with workers: the daemon never has them.
+fn shell(probe: &Probe, command: &str) -> std::io::Result<Command> {
+    if probe.secrets.is_empty() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]);
+        return Ok(shell);
+    }
+    let orders = Orders {
+        secrets: probe.secrets.clone(),
+        ..Orders::default()
+    };
+    let mut entrance = Command::new(own_program()?);
+    entrance
+        .args([ENTRANCE_ARGUMENT, &serde_json::to_string(&orders)?])
+        .args(["sh", "-c", command]);
+    Ok(entrance)
 }
 
 fn end(mut child: Child) {
@@ -279,6 +286,7 @@ fn end(mut child: Child) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Write as _;
     use wezterm_parallel_scheduler::TaskKey;
 
@@ -311,7 +319,8 @@ mod tests {
                 way,
                 output: self.folder.path().join("output"),
                 cwd: self.folder.path().to_owned(),
-                env: Arc::new([("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into()),
+                env: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
+                secrets: Vec::new(),
             });
             id
         }
@@ -323,23 +332,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_text_is_found_wherever_the_output_is_cut() {
+    async fn a_text_is_found_in_the_output() {
         let mut scene = Scene::new();
         let other = scene.watch(2, ReadyWay::Line("never said".to_owned()));
         let id = scene.watch(1, ReadyWay::Line("listening on".to_owned()));
         let mut output = File::create(scene.folder.path().join("output")).expect("a file");
         for piece in ["begins\n", "listen", "ing ", "on 3000\n"] {
             output.write_all(piece.as_bytes()).expect("it is written");
-            // As if it were looked at in between.
-            let mut look = Look::default();
-            let probe = Probe {
-                id,
-                way: ReadyWay::Line(String::new()),
-                output: scene.folder.path().join("output"),
-                cwd: PathBuf::new(),
-                env: Arc::default(),
-            };
-            assert_eq!(look.has_written(&probe, b"listening on"), piece == "on 3000\n");
         }
         assert_eq!(scene.ready().await, id);
         scene.prober.forget(other);

@@ -1,9 +1,15 @@
 //! The journal from outside: files of every format that was ever released must keep loading.
 
+mod journal_support;
+mod support;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use journal_support::rooms;
+use serde_json::{json, Value};
+use support::Home;
 use wezterm_parallel::executor::{Exit, StopCause};
 use wezterm_parallel::journal::{
     AttemptImage, EnvHash, Extra, Journal, Lsn, Options, ProcessImage, ProcessSpec, ProcessStanding,
@@ -200,21 +206,21 @@ fn load(folder: &Path) -> (Journal, Vec<String>, Vec<Record>) {
     (opened.journal, opened.warnings, records)
 }
 
-fn copy_fixture(name: &str) -> tempfile::TempDir {
+fn copy_fixture(name: &str, target: &Path) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(name);
-    let target = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(target).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        std::fs::copy(entry.path(), target.path().join(entry.file_name())).unwrap();
+        std::fs::copy(entry.path(), target.join(entry.file_name())).unwrap();
     }
-    target
 }
 
 #[test]
 fn a_journal_of_format_1_loads() {
-    let folder = copy_fixture("journal-v1");
+    let folder = tempfile::tempdir().unwrap();
+    copy_fixture("journal-v1", folder.path());
     let expected = [state(), vec![image(1), image(2)], log()].concat();
     let (mut journal, warnings, records) = load(folder.path());
     assert_eq!(warnings, Vec::<String>::new());
@@ -229,7 +235,8 @@ fn a_journal_of_format_1_loads() {
 
 #[test]
 fn workspaces_without_panes_load() {
-    let folder = copy_fixture("journal-v1-workspaces");
+    let folder = tempfile::tempdir().unwrap();
+    copy_fixture("journal-v1-workspaces", folder.path());
     let (_, warnings, records) = load(folder.path());
     assert_eq!(warnings, Vec::<String>::new());
     let settings: Vec<_> = records
@@ -257,6 +264,58 @@ fn workspaces_without_panes_load() {
         written,
         r#"{"folder":"/tmp","env":{"STAGE":"test"},"max_parallel":2,"weight":3}"#
     );
+}
+
+#[test]
+fn workspaces_processes_and_what_else_came_later_load() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_fixture("journal-v1-rooms", folder.path());
+    let (_, warnings, records) = load(folder.path());
+    assert_eq!(warnings, Vec::<String>::new());
+    let expected = [rooms::state(), rooms::images(), rooms::log()].concat();
+    assert_eq!(records.len(), expected.len());
+    for (record, expected) in records.iter().zip(&expected) {
+        assert_eq!(record, expected);
+    }
+}
+
+/// Each record may load and all of them together make no sense.
+#[test]
+fn a_daemon_starts_from_them() {
+    // What ended then is older than what is kept by default.
+    let home = Home::with_config("[retention]\nage = \"36500d\"\n");
+    copy_fixture("journal-v1-rooms", &home.data().join("journal"));
+    let _daemon = home.daemon();
+    let json = |arguments: &[&str]| -> Value { serde_json::from_str(&home.ok(arguments)).expect("JSON") };
+    let workspace = json(&["workspace", "show", "api", "--json"]);
+    assert_eq!(
+        (&workspace["weight"], &workspace["sandbox"]["connect_tcp"][0]),
+        (&json!(4), &json!(443))
+    );
+    assert_eq!(
+        (&workspace["processes"], &workspace["waiting"]),
+        (&json!(["@1"]), &json!(1))
+    );
+    let process = &json(&["process", "list", "--json"])[0];
+    assert_eq!(
+        (&process["name"], &process["state"], &process["report"]["note"]),
+        (&json!("server-1"), &json!("failed"), &json!("which one?"))
+    );
+    let failed = json(&["show", "first", "--json"]);
+    assert_eq!(
+        (&failed["state"], &failed["worktree"]),
+        (&json!("failed"), &json!({}))
+    );
+    let attempt = &failed["attempts"][0];
+    assert_eq!(attempt["sandbox"]["denied"][0]["add"], "/etc/x");
+    assert_eq!(attempt["tokens"]["claude-x"]["output"], 20);
+    let held = json(&["show", "3", "--json"]);
+    assert_eq!(
+        (&held["state"], &held["reason"], &held["worktree"]["base"]),
+        (&json!("held"), &json!("memory"), &json!("main"))
+    );
+    let gone = home.run(["show", "2"]);
+    assert_eq!(gone.status.code(), Some(4), "it was removed");
 }
 
 #[test]

@@ -9,9 +9,8 @@ mod figures;
 mod lock;
 mod peer;
 mod server;
+mod surroundings;
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -26,6 +25,7 @@ use self::clients::Clients;
 use self::figures::{identified, info, reloader, serve_metrics};
 use self::lock::{Lock, LockError};
 use self::server::{Reload, Settings};
+use self::surroundings::{enter_group, own_environment, own_program, raise_file_limit};
 use crate::config::{ensure_private_dir, Config, ConfigError, Loaded, Paths};
 use crate::engine::{self, Command, Engine, Inputs, Parts};
 use crate::executor::{AttemptId, ExecutorOptions, ProcessExecutor, Report};
@@ -37,13 +37,6 @@ use crate::metrics::{Endpoint, Exporter, Ledger};
 use crate::prober::Prober;
 use crate::protocol::{DaemonInfo, ErrorAnswer, ErrorCode};
 use crate::templates::Templates;
-
-/// What a shim tells its worker; it must not reach other tasks through a daemon started in there.
-const WORKER_VARIABLES: [&str; 3] = [
-    "WEZTERM_PARALLEL_TASK",
-    "WEZTERM_PARALLEL_ATTEMPT",
-    "WEZTERM_PARALLEL_FOLDER",
-];
 
 /// A daemon that no longer listens lets go of its lock within this time.
 const ENDING_PATIENCE: Duration = Duration::from_secs(2);
@@ -288,7 +281,7 @@ type Senders = (
     mpsc::Sender<AttemptId>,
 );
 
-/// The executor comes first: only when an older daemon's launcher is gone do attempt folders say the truth.
+/// Before the executor, whose launcher shall be where this process is, comes the control group. Then the executor: only when an older daemon's launcher is gone do attempt folders say the truth.
 fn parts(
     options: &DaemonOptions,
     loaded: Loaded,
@@ -296,6 +289,7 @@ fn parts(
     (reports, heard, gauged, probed): Senders,
 ) -> Result<Parts, DaemonError> {
     let paths = &options.paths;
+    let groups = enter_group(&paths.data);
     let executor = ExecutorOptions {
         runtime: paths.runtime.clone(),
         lock: paths.data.join("launcher.lock"),
@@ -311,6 +305,7 @@ fn parts(
     let metrics = serve_metrics(endpoint, &loaded.config, &mut warnings);
     let info = DaemonInfo {
         metrics,
+        groups: Some(groups.words()),
         ..info(paths, loaded.file.as_deref(), lasting)
     };
     Ok(Parts {
@@ -328,43 +323,11 @@ fn parts(
         status_file: paths.status_file.clone(),
         templates: Templates::new(paths.templates()),
         environment: own_environment(),
+        groups,
         metrics: identified(ledger, &info),
         info,
         warnings,
     })
-}
-
-/// The program to run the launcher from: this one, even if its file was replaced meanwhile.
-fn own_program() -> Result<PathBuf, DaemonError> {
-    if cfg!(target_os = "linux") {
-        return Ok(PathBuf::from("/proc/self/exe"));
-    }
-    std::env::current_exe().map_err(DaemonError::io("the path of this program"))
-}
-
-/// The environment for tasks that bring none. What is not UTF-8 cannot stand in JSON and is left
-/// out, and so is what says which task a daemon was started from.
-fn own_environment() -> BTreeMap<String, String> {
-    let utf8 =
-        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    std::env::vars_os()
-        .filter_map(utf8)
-        .filter(|(name, _)| !WORKER_VARIABLES.contains(&name.as_str()))
-        .collect()
-}
-
-/// A thousand clients need more files than the usual soft limit of 1,024 allows. The launcher was
-/// started before: workers keep the limit that the user has set.
-fn raise_file_limit() {
-    use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
-    }
 }
 
 /// SIGHUP reads the config again; SIGTERM and SIGINT end the daemon, and workers go on.

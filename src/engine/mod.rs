@@ -23,6 +23,7 @@ mod counted;
 mod environments;
 mod errors;
 mod facts;
+mod groups;
 mod hash;
 mod history;
 mod history_health;
@@ -74,6 +75,7 @@ use self::tally::Tally;
 use self::upkeep::Upkeep;
 use self::watchers::Watchers;
 use self::workspaces::Tables;
+use crate::cgroup::Means;
 use crate::config::Config;
 use crate::executor::{AttemptId, Executor, Report};
 use crate::gauge::{Gauge, Gauged};
@@ -137,6 +139,7 @@ pub struct Engine {
     tasks_folder: PathBuf,
     templates: Templates,
     environment: Variables,
+    groups: Means,
     history: History,
     tally: Tally,
     info: DaemonInfo,

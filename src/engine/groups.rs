@@ -27,9 +27,8 @@ impl Engine {
         let message = if report.at_memory_max {
             let task = self.scheduler.task(id.key)?;
             let worker = &task.submission.lane.worker;
-            format!(
-                "the kernel ended it at its limit of {seen} MiB: `memory_max` in [workers.{worker}.limits]"
-            )
+            let held = &report.held;
+            format!("the kernel ended it at its `memory_max` (see [workers.{worker}.limits]: {held})")
         } else {
             format!("the kernel ended it for want of memory; it was seen with {seen} MiB")
         };

@@ -95,7 +95,21 @@ pub(super) fn check_room(key: &str, worker: &WorkerConfig) -> Result<(), Fault> 
         let message = format!("{score}; 0 to {OOM_SCORE_MAX} are allowed");
         return fault("oom_score", message, "it is added to the daemon's own");
     }
-    let limits = worker.limits.unwrap_or_default();
+    if let Some((name, message, hint)) = limits_fault(&worker.limits.unwrap_or_default()) {
+        return fault(&format!("limits.{name}"), message, hint);
+    }
+    let Some(sandbox) = &worker.sandbox else {
+        return Ok(());
+    };
+    check_sandbox(&format!("{key}.sandbox"), sandbox).map_err(|error| Fault {
+        key: error.message.split('`').nth(1).unwrap_or(key).to_owned(),
+        message: error.message,
+        hint: error.hint,
+    })
+}
+
+/// The key, what is wrong with its value, and what to do, of the first limit that nobody can mean.
+fn limits_fault(limits: &WorkerLimits) -> Option<(&'static str, String, &'static str)> {
     let least = [
         ("open_files", limits.open_files, OPEN_FILES_MIN),
         ("processes", limits.processes, 1),
@@ -125,30 +139,19 @@ pub(super) fn check_room(key: &str, worker: &WorkerConfig) -> Result<(), Fault> 
     for (name, value, least) in least {
         if let Some(value) = value.filter(|value| *value < least) {
             let message = format!("{value} is too little for any program: at least {least}");
-            return fault(&format!("limits.{name}"), message, "leave it out for no limit");
+            return Some((name, message, "leave it out for no limit"));
         }
     }
     if let Some((high, max)) = limits.memory_high.zip(limits.memory_max) {
         if high.0 > max.0 {
             let message = format!("{high} is more than `memory_max`, {max}: it would never be reached");
-            return fault(
-                "limits.memory_high",
-                message,
-                "leave one of the two out, or swap them",
-            );
+            return Some(("memory_high", message, "leave one of the two out, or swap them"));
         }
     }
     if limits.required && limits.of_tree().is_none() {
         let message = "no limit that may be missing is set".to_owned();
         let hint = "it is about `memory_high`, `memory_max` and `pids_max`; the others always hold";
-        return fault("limits.required", message, hint);
+        return Some(("required", message, hint));
     }
-    let Some(sandbox) = &worker.sandbox else {
-        return Ok(());
-    };
-    check_sandbox(&format!("{key}.sandbox"), sandbox).map_err(|error| Fault {
-        key: error.message.split('`').nth(1).unwrap_or(key).to_owned(),
-        message: error.message,
-        hint: error.hint,
-    })
+    None
 }

@@ -4,6 +4,7 @@
 //! [`engine`], the only owner of the scheduler; the [`journal`] makes it durable, the
 //! [`executor`] starts a shim for it, and the shim leaves its outcome in the attempt folder.
 
+pub mod cgroup;
 pub mod claude;
 pub mod cli;
 pub mod client;

@@ -110,6 +110,36 @@ fn a_limit_above_the_systems_is_a_spawn_error_and_limits_are_shown() {
     daemon.wait().expect("it was ours");
 }
 
+/// The tests are in the daemon's control group, too, if there are any here: it is not the daemon's to divide.
+#[test]
+fn limits_of_a_tree_that_do_not_hold_are_told_and_may_be_required() {
+    let config = "[workers.tree]\nkind = \"shell\"\nlimits = { memory_max = \"64MiB\", pids_max = 50 }\n\
+                  [workers.strict]\nkind = \"shell\"\nlimits = { memory_high = \"64MiB\", required = true }\n";
+    let home = Home::with_config(config);
+    let _daemon = home.daemon();
+    let id = run(&home, "tree", "echo it ran");
+    assert_eq!(home.output(&id, 1), "it ran\n");
+    let task = home.task(&id);
+    let report = task.attempts[0].group.as_ref().expect("a report");
+    let lack = report.lack.as_deref().unwrap_or_default();
+    let begin = "memory_max and pids_max are not in force: ";
+    assert!(report.held.is_empty() && lack.starts_with(begin), "{report:?}");
+    for text in [home.ok(["show", &id]), home.log()] {
+        assert!(text.contains(begin), "{text}");
+    }
+    let held = home.ok(["queue", "--hold", "--worker", "tree", "true"]);
+    assert!(home.ok(["show", held.trim()]).contains(begin));
+    let doctor = shown(&home.run(["doctor"]));
+    assert!(
+        doctor.contains("limits    of whole trees are not in force: "),
+        "{doctor}"
+    );
+    let id = run(&home, "strict", "true");
+    let told = message(&home, &id);
+    let begin = "failed spawn_error None: it is required to be limited, but memory_high is not in force: ";
+    assert!(told.starts_with(begin), "{told}");
+}
+
 #[test]
 fn values_that_nobody_can_mean_are_refused() {
     let wrong = [
@@ -121,6 +151,10 @@ fn values_that_nobody_can_mean_are_refused() {
         "limits.address_space = \"1MiB\"",
         "limits.cpu_time = \"0s\"",
         "limits.open_file = 100",
+        "limits.memory_max = \"1MiB\"",
+        "limits.pids_max = 0",
+        "limits = { memory_high = \"2GiB\", memory_max = \"1GiB\" }",
+        "limits.required = true",
         "sandbox.write = [\"src\"]",
         "sandbox.connect_tcp = [70000]",
         "sandbox.reads = []",

@@ -69,6 +69,7 @@ impl DoctorArgs {
         }
         check_files(&mut report);
         check_sandbox(config.as_ref(), &mut report);
+        check_groups(config.as_ref(), daemon.as_ref(), &mut report);
         screen::print(&report.text())?;
         Ok(report.exit())
     }
@@ -152,6 +153,28 @@ fn check_sandbox(config: Option<&Loaded>, report: &mut Report) {
     match &means {
         Means::None(_) if wanted => report.warn("sandbox", means.abilities()),
         _ => report.ok("sandbox", means.abilities()),
+    }
+}
+
+/// Whether workers can have control groups, which the daemon alone knows of itself.
+fn check_groups(config: Option<&Loaded>, daemon: Option<&DaemonInfo>, report: &mut Report) {
+    let wanted = config.is_some_and(|loaded| {
+        let mut limits = loaded.config.workers.values().filter_map(|worker| worker.limits);
+        limits.any(|limits| !limits.of_tree().is_none())
+    });
+    match daemon {
+        Some(DaemonInfo {
+            groups: Some(words), ..
+        }) => match words.strip_prefix("none: ") {
+            Some(why) if wanted => report.warn("limits", format!("of whole trees are not in force: {why}")),
+            Some(why) => report.ok("limits", format!("of whole trees cannot be set: {why}")),
+            None => report.ok("limits", format!("of whole trees {words}")),
+        },
+        _ if wanted => report.ok(
+            "limits",
+            "of whole trees: a running daemon can say whether they hold",
+        ),
+        _ => {}
     }
 }
 

@@ -1,16 +1,36 @@
 //! What workers are kept in, for people to read: facts of a task. Pure.
 
-use crate::protocol::{SandboxReport, TaskView};
+use crate::protocol::{GroupReport, SandboxReport, TaskView};
 
 /// Limits and sandbox: of the last attempt that has ended, else as they will be set.
 pub(crate) fn facts(task: &TaskView) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     facts.extend(task.limits.clone().map(|words| ("limits", words)));
+    let group = task.attempts.last().and_then(|attempt| attempt.group.as_ref());
+    facts.extend(group.into_iter().flat_map(of_group));
     let last = task.attempts.last().and_then(|attempt| attempt.sandbox.as_ref());
     match (last, &task.sandbox) {
         (Some(report), None) => facts.extend(of_report(report)),
         (_, Some(words)) => facts.push(("sandbox", words.clone())),
         (None, None) => {}
+    }
+    facts
+}
+
+/// What the last attempt that has ended was limited to, and how often it was held back.
+fn of_group(report: &GroupReport) -> Vec<(&'static str, String)> {
+    let held = Some(report.held.clone()).filter(|held| !held.is_empty());
+    let words: Vec<String> = held.into_iter().chain(report.lack.clone()).collect();
+    let mut facts = vec![("group", words.join("; "))];
+    let counts = [
+        (report.oom_kills, "ended for want of memory"),
+        (report.throttled, "slowed down at memory_high"),
+        (report.forks_refused, "refused a process at pids_max"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, what)| format!("{count} × {what}")).collect();
+    if !counts.is_empty() {
+        facts.push(("held back", counts.join("; ")));
     }
     facts
 }
@@ -50,6 +70,13 @@ mod tests {
         let mut task = TaskView {
             limits: Some("nice 10".to_owned()),
             attempts: vec![AttemptView {
+                group: Some(GroupReport {
+                    held: "pids_max 200".to_owned(),
+                    lack: Some("memory_max is not in force: why".to_owned()),
+                    throttled: 3,
+                    forks_refused: 12,
+                    ..GroupReport::default()
+                }),
                 sandbox: Some(report),
                 ..AttemptView::default()
             }],
@@ -63,6 +90,8 @@ mod tests {
         };
         insta::assert_snapshot!(shown(&task), @r"
         limits: nice 10
+        group: pids_max 200; memory_max is not in force: why
+        held back: 3 × slowed down at memory_high; 12 × refused a process at pids_max
         sandbox: files (Landlock ABI 7)
         writable: /src, /cache
         missing: /gone
@@ -71,6 +100,8 @@ mod tests {
         task.sandbox = Some("as it will be".to_owned());
         insta::assert_snapshot!(shown(&task), @r"
         limits: nice 10
+        group: pids_max 200; memory_max is not in force: why
+        held back: 3 × slowed down at memory_high; 12 × refused a process at pids_max
         sandbox: as it will be
         ");
     }

@@ -171,7 +171,8 @@ fn run_all(commands: &[Vec<String>]) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// KillMode=process: systemd ends the daemon alone, so that workers survive a restart.
+/// KillMode=process: systemd ends the daemon alone, so that workers survive a restart. Delegate: the daemon may make
+/// control groups for workers in its own, with these controllers.
 fn systemd_unit(argv: &[String]) -> String {
     let command: Vec<String> = argv.iter().map(|word| systemd_word(word)).collect();
     format!(
@@ -183,6 +184,7 @@ fn systemd_unit(argv: &[String]) -> String {
          ExecStart={}\n\
          ExecReload=/bin/kill -HUP $MAINPID\n\
          KillMode=process\n\
+         Delegate=memory pids\n\
          Restart=on-failure\n\
          RestartSec=1\n\
          \n\
@@ -253,6 +255,7 @@ mod tests {
         ExecStart="/opt/my tools/wezterm-parallel" "daemon"
         ExecReload=/bin/kill -HUP $MAINPID
         KillMode=process
+        Delegate=memory pids
         Restart=on-failure
         RestartSec=1
 

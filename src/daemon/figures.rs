@@ -68,6 +68,7 @@ pub(super) fn info(paths: &Paths, config: Option<&Path>, warnings: Vec<String>) 
         config: config.map(|path| path.display().to_string()),
         metrics: None,
         history: None,
+        groups: None,
         warnings,
     }
 }

@@ -27,7 +27,7 @@ use self::figures::{identified, info, reloader, serve_metrics};
 use self::lock::{Lock, LockError};
 use self::server::{Reload, Settings};
 use self::session_keeper::SessionKeeper;
-use self::surroundings::{own_environment, own_program, raise_file_limit};
+use self::surroundings::{enter_group, own_environment, own_program, raise_file_limit};
 use crate::config::{ensure_private_dir, Config, ConfigError, Loaded, Paths};
 use crate::engine::{self, Bell, Command, Engine, Inputs, Parts};
 use crate::executor::{AttemptId, ExecutorOptions, ProcessExecutor, Report};
@@ -287,7 +287,7 @@ type Senders = (
     mpsc::Sender<AttemptId>,
 );
 
-/// The executor comes first: only when an older daemon's launcher is gone do attempt folders say the truth.
+/// Before the executor, whose launcher shall be where this process is, comes the control group. Then the executor: only when an older daemon's launcher is gone do attempt folders say the truth.
 fn parts(
     options: &DaemonOptions,
     loaded: Loaded,
@@ -295,6 +295,7 @@ fn parts(
     (reports, heard, gauged, probed): Senders,
 ) -> Result<Parts, DaemonError> {
     let paths = &options.paths;
+    let groups = enter_group(&paths.data);
     let executor = ExecutorOptions {
         runtime: paths.runtime.clone(),
         lock: paths.data.join("launcher.lock"),
@@ -310,6 +311,7 @@ fn parts(
     let metrics = serve_metrics(endpoint, &loaded.config, &mut warnings);
     let info = DaemonInfo {
         metrics,
+        groups: Some(groups.words()),
         ..info(paths, loaded.file.as_deref(), lasting)
     };
     Ok(Parts {
@@ -328,6 +330,7 @@ fn parts(
         bell,
         templates: Templates::new(paths.templates()),
         environment: own_environment(),
+        groups,
         metrics: identified(ledger, &info),
         info,
         warnings,

@@ -1,10 +1,11 @@
-//! What the daemon takes over from the process that it is: its program, its environment, its limits.
+//! What the daemon finds itself in: its program, environment, limits, and control group.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::DaemonError;
+use crate::cgroup::Means;
 
 /// What a shim tells its worker; it must not reach other tasks through a daemon started in there.
 const WORKER_VARIABLES: [&str; 3] = [
@@ -44,4 +45,15 @@ pub(super) fn raise_file_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }
+}
+
+/// Takes possession of the control group that this process is in, if it has been given one. The launcher must be
+/// started after that, so that no process of ours is left where none may be.
+pub(super) fn enter_group(data: &Path) -> Means {
+    let groups = Means::enter(data);
+    match &groups {
+        Means::Base(_) => tracing::info!("limits of workers are kept {}", groups.words()),
+        Means::None(why) => tracing::debug!("control groups of workers: {why}"),
+    }
+    groups
 }

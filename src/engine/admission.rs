@@ -252,6 +252,11 @@ impl Engine {
             let by_kernel = exit.signal == Some(SIGKILL) || exit.exit_code == Some(SHELL_KILLED);
             by_kernel && exit.stopped.is_none()
         });
+        if killed && verdict.state == State::Failed {
+            if let Some(verdict) = self.ended_in_group(id, exit) {
+                return verdict;
+            }
+        }
         if killed && verdict.state == State::Failed && self.claims_kill(now) {
             let peak = exit.map_or(0, |exit| exit.peak_memory_bytes) >> 20;
             return Verdict {

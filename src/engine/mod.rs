@@ -24,6 +24,7 @@ mod drafts;
 mod environments;
 mod errors;
 mod facts;
+mod groups;
 mod hash;
 mod history;
 mod history_health;
@@ -76,6 +77,7 @@ use self::tally::Tally;
 use self::upkeep::Upkeep;
 use self::watchers::Watchers;
 use self::workspaces::Tables;
+use crate::cgroup::Means;
 use crate::config::Config;
 use crate::executor::{AttemptId, Executor, Report};
 use crate::gauge::{Gauge, Gauged};
@@ -140,6 +142,7 @@ pub struct Engine {
     tasks_folder: PathBuf,
     templates: Templates,
     environment: Variables,
+    groups: Means,
     history: History,
     remembering: Remembering,
     tally: Tally,

@@ -19,6 +19,7 @@ use super::upkeep::Upkeep;
 use super::watchers::Watchers;
 use super::workspaces::Tables;
 use super::{recover, Engine, Lineage};
+use crate::cgroup::Means;
 use crate::config::Config;
 use crate::executor::{AttemptId, Executor, Report};
 use crate::gauge::{Gauge, Gauged};
@@ -111,6 +112,8 @@ pub struct Parts {
     pub templates: Templates,
     /// The daemon's own environment: what a task gets that brings none.
     pub environment: BTreeMap<String, String>,
+    /// Whether workers can have control groups of their own.
+    pub groups: Means,
     /// What is counted.
     pub metrics: Ledger,
     /// Who we are, and what lasts of what the daemon warns of.
@@ -152,6 +155,7 @@ impl Engine {
             bell,
             templates,
             environment,
+            groups,
             metrics,
             info,
             warnings,
@@ -193,6 +197,7 @@ impl Engine {
             tasks_folder,
             templates,
             environment,
+            groups,
             lasting_warnings: info.warnings.clone(),
             info,
             commands: inputs.commands,
@@ -202,6 +207,7 @@ impl Engine {
             probed: inputs.probed,
         };
         engine.warn(warnings);
+        engine.log_lacking_limits();
         engine
     }
 }

@@ -26,6 +26,7 @@ impl Engine {
         self.config = config;
         let tables = self.tables.with(&self.store.workspaces);
         tables.into_config(&mut self.config);
+        self.log_lacking_limits();
         self.tally.configure(&self.config);
         self.history.configure(&self.config, self.journal.last_lsn());
         let limits = limits(&self.config);

@@ -3,6 +3,7 @@
 use wezterm_parallel_scheduler::{State, Task, TaskKey};
 
 use super::environments::Variables;
+use super::groups::trouble;
 use super::Engine;
 use crate::config::WorkerConfig;
 use crate::executor::{AttemptId, Exit, Means, Room};
@@ -56,6 +57,7 @@ impl Engine {
             workspace_folder: folder.filter(|_| opens_folder),
             parents,
             env: &env,
+            groups: &self.groups,
         };
         room(
             profile,
@@ -134,7 +136,9 @@ impl Engine {
             _ => None,
         };
         let limit = limit.map(|words| format!("{words} in [workers.{worker}.limits]"));
-        let parts = [verdict.message.take(), limit, words];
+        let group = exit.group.as_deref();
+        let group = group.and_then(|report| trouble(report, worker, verdict.outcome));
+        let parts = [verdict.message.take(), limit, group, words];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         verdict.message = (!parts.is_empty()).then(|| parts.join("; "));
         verdict

@@ -121,6 +121,7 @@ impl Views<'_> {
             tokens: claude.map(|facts| facts.tokens.clone()).unwrap_or_default(),
             turns: claude.and_then(|facts| facts.turns),
             sandbox: exit.and_then(|exit| exit.sandbox.as_deref().cloned()),
+            group: exit.and_then(|exit| exit.group.as_deref().cloned()),
             folder: attempt_folder(folder, id, attempt.attempt).display().to_string(),
         }
     }

@@ -117,7 +117,7 @@ impl AttemptFolder {
         // Whatever cannot be removed keeps the folder, and the next launch says that it exists.
         // Without a `shim.json` no other file in there is known to be empty, so none is removed.
         if fs::remove_file(self.file("shim.json")).is_ok() {
-            for name in ["output", "stderr", "stdin", "control.json"] {
+            for name in ["output", "stderr", "stdin", "control.json", "group.json"] {
                 let _ = fs::remove_file(self.file(name));
             }
         }

@@ -3,11 +3,13 @@
 //! The attempt folder is the interface between the daemon, the shim and whoever reads the output:
 //! `shim.json` (pid and start time, locked by flock while the shim lives), `output`, `stderr` where
 //! it is kept apart, `stdin` (all that the command was told), `control.json` (a stop that was asked for)
-//! and `exit.json` (the outcome, written, then renamed).
+//! `group.json` (the control group, of those that
+//! have one) and `exit.json` (the outcome, written, then renamed).
 
 mod fake;
 mod folder;
 mod frame;
+mod group;
 mod input;
 mod launcher;
 mod process;
@@ -23,14 +25,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use wezterm_parallel_scheduler::TaskKey;
 
-use crate::protocol::SandboxReport;
+use crate::protocol::{GroupReport, SandboxReport};
 use crate::worktree::Order;
 
 pub use fake::{FakeExecutor, FakeHandle};
 pub use folder::dropped_range;
 pub use launcher::{launcher_main, LAUNCHER_ARGUMENT};
 pub use process::{ExecutorOptions, ProcessExecutor};
-pub use room::{Means, ResourceLimits, Room, SandboxPlan};
+pub use room::{GroupPlan, Means, ResourceLimits, Room, SandboxPlan};
 pub use shim::enter_sandbox;
 
 /// One execution of a task.
@@ -132,6 +134,9 @@ pub struct Exit {
     /// The sandbox that the command was in, if it was in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Box<SandboxReport>>,
+    /// What its control group has kept it to, if it was to have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Box<GroupReport>>,
 }
 
 /// Why the shim stopped the command.

@@ -25,7 +25,7 @@ use self::watched::Change;
 use self::watcher::Watcher;
 use super::folder::{AttemptFolder, State};
 use super::launcher::pokes_path;
-use super::{survivors, AttemptId, Executor, Found, Launch, Report, StopPlan};
+use super::{group, survivors, AttemptId, Executor, Found, Launch, Report, StopPlan};
 
 /// An old launcher has only what it already received to work off.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -136,8 +136,10 @@ impl Executor for ProcessExecutor {
         // Watched before it is looked at: an end in between is found by one of the two.
         let stopping = self.shared.watch(id, &folder)?;
         let state = match folder.look() {
-            Ok(State::Alive(_)) if stopping => return Ok(Found::Stopping),
-            Ok(State::Alive(_)) => return Ok(Found::Running),
+            Ok(State::Alive(_)) => {
+                group::renew(&folder);
+                return Ok(if stopping { Found::Stopping } else { Found::Running });
+            }
             Ok(state) => state,
             Err(error) => {
                 // No file descriptor left, say. It may well run, and what is taken for lost could

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::{self, GroupLimits};
+
 /// All that is set on a worker before it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -19,6 +21,9 @@ pub struct Room {
     /// Limits of the system.
     #[serde(skip_serializing_if = "ResourceLimits::is_none")]
     pub limits: ResourceLimits,
+    /// Limits for its whole tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupPlan>,
     /// What it may write and reach.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxPlan>,
@@ -46,6 +51,18 @@ pub struct ResourceLimits {
     /// CPU time, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<u64>,
+}
+
+/// The control group of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupPlan {
+    /// What it limits.
+    pub limits: GroupLimits,
+    /// Where not all of it can be limited, the worker is not started.
+    #[serde(default)]
+    pub required: bool,
+    /// Where the group is made, or why there is none.
+    pub means: cgroup::Means,
 }
 
 /// What a sandbox leaves open. Everything that is not named cannot be written.
@@ -98,6 +115,24 @@ impl Room {
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl GroupPlan {
+    /// Those of its limits that can be held here, in words; empty if there are none.
+    #[must_use]
+    pub fn held(&self) -> String {
+        let limits = self.means.held(&self.limits);
+        let size = |bytes: u64| crate::config::format_size(bytes);
+        let parts = [
+            limits
+                .memory_high
+                .map(|high| format!("memory_high {}", size(high))),
+            limits.memory_max.map(|max| format!("memory_max {}", size(max))),
+            limits.pids_max.map(|max| format!("pids_max {max}")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        parts.join("; ")
     }
 }
 

@@ -8,6 +8,7 @@
 mod deferred;
 mod denied;
 mod git;
+mod group;
 mod input;
 mod outcome;
 mod output;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::deferred::enter_sandbox;
+use self::group::Group;
 use self::input::Input;
 use self::output::Output;
 use self::supervisor::Supervisor;
@@ -153,9 +155,20 @@ fn begin(
     signals: &Signals,
     me: Identity,
 ) -> (Exit, bool) {
-    let (command, streams, sandbox) = match prepare(launch, attempt) {
+    let Prepared {
+        command,
+        streams,
+        sandbox,
+        group,
+    } = match prepare(launch, attempt) {
         Ok(prepared) => prepared,
         Err(reason) => return (never_spawned(reason), true),
+    };
+    let finish = |mut exit: Exit| {
+        if let Some(group) = group {
+            group.finish(&mut exit);
+        }
+        exit
     };
     let mut record = ShimRecord {
         id: launch.id,
@@ -166,7 +179,7 @@ fn begin(
     };
     if let Err(error) = folder::write_record(shim, &record) {
         let reason = format!("shim.json cannot be written: {error}");
-        return (never_spawned(reason), true);
+        return (finish(never_spawned(reason)), true);
     }
     let started_at_ms = now_ms();
     match spawn(command, launch) {
@@ -187,9 +200,9 @@ fn begin(
             if launch.needs_entrance() {
                 exit.spawn_error = refusal_of(attempt.path(), exit.exit_code);
             }
-            (exit, is_clean)
+            (finish(exit), is_clean)
         }
-        Err(reason) => (never_spawned(reason), true),
+        Err(reason) => (finish(never_spawned(reason)), true),
     }
 }
 
@@ -227,11 +240,16 @@ struct Streams {
     outputs: Vec<Output>,
 }
 
+/// A command that is ready to be started, and what is told of it when it has ended.
+struct Prepared {
+    command: Command,
+    streams: Streams,
+    sandbox: Option<SandboxReport>,
+    group: Option<Group>,
+}
+
 /// Everything that can go wrong before the command is started.
-fn prepare(
-    launch: &Launch,
-    attempt: &AttemptFolder,
-) -> Result<(Command, Streams, Option<SandboxReport>), String> {
+fn prepare(launch: &Launch, attempt: &AttemptFolder) -> Result<Prepared, String> {
     let program = program::find(launch)?;
     let in_folder = |error: io::Error| {
         let path = attempt.path().display();
@@ -272,8 +290,19 @@ fn prepare(
         .process_group(0);
     let key = launch.id.key.0.to_string();
     command.env("WEZTERM_PARALLEL_TASK", attempt.task().unwrap_or(&key));
-    room.enter(&mut command);
-    Ok((command, Streams { input, outputs }, sandbox))
+    // Last: whatever fails before it leaves no group behind.
+    let group = launch.room.group.as_ref();
+    let group = group
+        .map(|plan| Group::prepare(plan, launch.id, attempt))
+        .transpose()?;
+    let entrance = group.as_ref().map(Group::entrance).transpose()?.flatten();
+    room.enter(&mut command, entrance);
+    Ok(Prepared {
+        command,
+        streams: Streams { input, outputs },
+        sandbox,
+        group,
+    })
 }
 
 fn stdin(launch: &Launch, attempt: &AttemptFolder) -> io::Result<(Stdio, Option<Input>)> {

@@ -2,8 +2,8 @@
 //!
 //! Without the shim nobody holds the tree together, and a pid alone proves nothing: its owner may
 //! be a stranger by now. A process counts as a survivor only with proof: the attempt's folder in
-//! the environment that it was started with, the recorded command itself by pid and start time,
-//! membership in the shim's session from a time when the shim was seen alive, or descent from one
+//! the environment that it was started with, a place in the attempt's own control group, the recorded
+//! command itself by pid and start time, membership in the shim's session from a time when the shim was seen alive, or descent from one
 //! of these.
 
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use super::folder::{AttemptFolder, ShimRecord};
+use super::group;
 use super::shim::tree;
 use crate::platform::{self, ProcessStatus};
 
@@ -24,6 +25,7 @@ pub(super) fn end(folder: &AttemptFolder, record: Option<&ShimRecord>, alive_at:
     let mut entry = b"WEZTERM_PARALLEL_FOLDER=".to_vec();
     entry.extend(folder.path().as_os_str().as_bytes());
     let search = Search {
+        folder,
         entry,
         record,
         alive_at,
@@ -32,6 +34,7 @@ pub(super) fn end(folder: &AttemptFolder, record: Option<&ShimRecord>, alive_at:
     loop {
         let found = search.run();
         if found.is_empty() || Instant::now() > deadline {
+            group::remove(folder);
             return found.len();
         }
         // Stopped first, so that none forks while the others are being killed.
@@ -45,6 +48,7 @@ pub(super) fn end(folder: &AttemptFolder, record: Option<&ShimRecord>, alive_at:
 }
 
 struct Search<'a> {
+    folder: &'a AttemptFolder,
     entry: Vec<u8>,
     record: Option<&'a ShimRecord>,
     alive_at: Option<u64>,
@@ -60,9 +64,10 @@ impl Search<'_> {
             .filter_map(alive)
             .filter(|(_, status)| !status.zombie)
             .collect();
+        let in_group = group::members(self.folder);
         let mut found: HashMap<i32, ProcessStatus> = all
             .iter()
-            .filter(|(pid, status)| self.is_proven(**pid, status))
+            .filter(|(pid, status)| in_group.contains(pid) || self.is_proven(**pid, status))
             .map(|(pid, status)| (*pid, *status))
             .collect();
         self.add_session(&all, &mut found);

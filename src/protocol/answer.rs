@@ -275,6 +275,9 @@ pub struct DaemonInfo {
     /// How the writing of the history goes; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryInfo>,
+    /// Whether workers can have control groups of their own, in words: where, or why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<String>,
     /// What it warns of: a cut journal tail, a config that could not be reloaded …
     pub warnings: Vec<String>,
 }

@@ -10,6 +10,7 @@ mod check_workspace;
 mod claude;
 mod codec;
 mod diagnose;
+mod group;
 mod lines;
 mod message;
 mod process;
@@ -39,6 +40,7 @@ pub use claude::{
     QuestionView,
 };
 pub use codec::{decode, decode_answer, encode, encode_message};
+pub use group::GroupReport;
 pub use lines::{Batch, End, LineReader, LINE_BYTES_MAX};
 pub use message::{
     Cancel, Clean, EditTask, Environment, Filter, Ids, Message, OneTask, ReserveIds, Retry, Shutdown,

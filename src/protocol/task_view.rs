@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claude::{ClaudeOptions, QuestionView};
 use super::process::ReportView;
-use super::SandboxReport;
+use super::{GroupReport, SandboxReport};
 use crate::claude::Tokens;
 
 /// One task.
@@ -142,6 +142,9 @@ pub struct AttemptView {
     /// The sandbox that it was in; once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxReport>,
+    /// What its control group has kept it to, if its profile has such limits; once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupReport>,
     /// Its folder: `output`, `exit.json` …
     pub folder: String,
 }

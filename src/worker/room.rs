@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::cgroup::Means;
 use crate::config::{WorkerConfig, WorkerKind};
-use crate::executor::{ResourceLimits, Room, SandboxPlan};
+use crate::executor::{GroupPlan, ResourceLimits, Room, SandboxPlan};
 use crate::protocol::Sandbox;
 
 /// Files and folders that belong to no project: writing there is what they are for.
@@ -38,6 +39,8 @@ pub struct Place<'a> {
     /// Variables of the daemon, its workspace and its profile. Not the task's own: whoever queues it could open any
     /// folder by calling it `TMPDIR`.
     pub env: &'a BTreeMap<String, String>,
+    /// Where control groups can be made.
+    pub groups: &'a Means,
 }
 
 /// What tasks are kept in whose workers have queued others: these must not get out that way.
@@ -64,6 +67,11 @@ pub fn room(profile: &WorkerConfig, workspace: Option<&Sandbox>, place: Place<'_
             core_bytes: limits.core.map(|size| size.0),
             cpu_seconds: limits.cpu_time.map(whole_seconds),
         },
+        group: (!limits.of_tree().is_none()).then(|| GroupPlan {
+            limits: limits.of_tree(),
+            required: limits.required,
+            means: place.groups.clone(),
+        }),
         sandbox: plan(profile, workspace, place),
     }
 }
@@ -140,7 +148,7 @@ fn claude_home(place: Place<'_>) -> &Path {
     Path::new(place.env.get("HOME").map_or(place.home, String::as_str))
 }
 
-/// Nice value and limits in words, `nice 10; open_files 256`; `None` if there are none.
+/// Nice value and limits in words, `nice 10; open_files 256`, and which of them do not hold; `None` if there are none.
 #[must_use]
 pub fn limits_words(room: &Room) -> Option<String> {
     let limits = &room.limits;
@@ -156,6 +164,11 @@ pub fn limits_words(room: &Room) -> Option<String> {
         size("address_space", limits.address_space_bytes),
         size("core", limits.core_bytes),
         limits.cpu_seconds.map(|seconds| format!("cpu_time {seconds}s")),
+        room.group
+            .as_ref()
+            .map(GroupPlan::held)
+            .filter(|words| !words.is_empty()),
+        room.group.as_ref().and_then(|plan| plan.means.lack(&plan.limits)),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
@@ -165,8 +178,11 @@ pub fn limits_words(room: &Room) -> Option<String> {
 mod tests {
     use super::*;
 
+    static NO_GROUPS: Means = Means::None(String::new());
+
     fn place(env: &BTreeMap<String, String>) -> Place<'_> {
         Place {
+            groups: &NO_GROUPS,
             home: "/home/me",
             workspace_folder: Some("/src/api"),
             parents: None,

@@ -92,6 +92,9 @@ pub(super) fn explain(error: &io::Error, program: &OsStr, launch: &Launch) -> St
         Some(room::NOT_ENTERED) if launch.room.sandbox.is_some() => {
             format!("{program} cannot be started: its sandbox cannot be entered (16 can be nested)")
         }
+        Some(room::NOT_JOINED) if launch.room.group.is_some() => {
+            format!("{program} cannot be started: its control group cannot be entered")
+        }
         Some(libc::E2BIG) => {
             let arguments: usize = launch.argv.iter().map(String::len).sum();
             let environment: usize = launch.env.iter().map(|(k, v)| k.len() + v.len()).sum();

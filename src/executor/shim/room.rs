@@ -1,10 +1,11 @@
-//! Puts a worker into its room: nice value, limits of the system and sandbox, between fork and exec.
+//! Puts a worker into its room: control group, nice value, limits of the system and sandbox, between fork and exec.
 //!
 //! Whatever can be wrong is found before the fork, where there are words for it. In the child only system calls are
 //! left, and their errors come back as numbers.
 
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ use crate::protocol::SandboxReport;
 
 /// What the child reports if its sandbox cannot be entered: no other call between fork and exec has this error.
 pub(super) const NOT_ENTERED: i32 = libc::EOWNERDEAD;
+/// The same of its control group.
+pub(super) const NOT_JOINED: i32 = libc::ENOTRECOVERABLE;
 /// A worker that has used up its CPU time is told by SIGXCPU, and so long later it is killed.
 const CPU_GRACE_SECONDS: u64 = 5;
 
@@ -66,18 +69,22 @@ impl Room {
         command
     }
 
-    /// Has the command enter it. A command without a room is started the faster way.
-    pub(super) fn enter(self, command: &mut Command) {
+    /// Has the command enter it, and first of all its control group. A command without a room is started the faster way.
+    pub(super) fn enter(self, command: &mut Command, group: Option<File>) {
         let Self {
             nice,
             limits,
             sandbox,
         } = self;
         let mut sandbox = sandbox.map(|sandbox| sandbox.ruleset);
-        if nice.is_none() && limits.is_empty() && sandbox.is_none() {
+        if nice.is_none() && limits.is_empty() && sandbox.is_none() && group.is_none() {
             return;
         }
         let enter = move || {
+            if let Some(group) = &group {
+                // 0 stands for whoever writes it.
+                rustix::io::write(group, b"0").map_err(|_| io::Error::from_raw_os_error(NOT_JOINED))?;
+            }
             if let Some(nice) = nice {
                 rustix::process::nice(nice)?;
             }

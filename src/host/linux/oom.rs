@@ -10,9 +10,14 @@ const MACHINE: &str = "/proc/vmstat";
 
 /// What the daemon's control group and the machine have counted.
 pub(super) fn kills(files: &mut Files, groups: &[Group<u64>]) -> Result<OomKills, Unreadable> {
+    let own = groups.first().and_then(|group| group.folder.file_name());
+    // Workers with a limit of their own have groups of their own, and tell themselves: the machine's counter has them,
+    // too, and what they ran into says nothing about others.
+    let is_leaf = own.is_some_and(|name| name == crate::cgroup::LEAF);
+    let machine = (!is_leaf).then_some(Path::new(MACHINE));
     Ok(OomKills {
         cgroup: of_groups(files, groups)?,
-        host: counter(files, Path::new(MACHINE))?,
+        host: machine.map(|path| counter(files, path)).transpose()?.flatten(),
     })
 }
 

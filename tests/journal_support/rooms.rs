@@ -137,6 +137,7 @@ fn workspace(name: &str, settings: WorkspaceSettings) -> Record {
     }
 }
 
+#[allow(clippy::needless_update, reason = "what workspaces learn later is not in it")]
 fn settings() -> WorkspaceSettings {
     WorkspaceSettings {
         folder: Some("/home/me/api".into()),
@@ -299,6 +300,28 @@ pub fn images() -> Vec<Record> {
 /// What stands in the segment: a task that goes through what was new since `journal-v1`, a workspace and a process that
 /// come and go.
 pub fn log() -> Vec<Record> {
+    let mut records = vec![submitted()];
+    records.extend(changes());
+    records.extend([
+        workspace("web", WorkspaceSettings::default()),
+        Record::Workspace {
+            name: "web".into(),
+            image: None,
+        },
+        process(2, ProcessStanding::default()),
+        Record::Process {
+            number: 2,
+            image: None,
+        },
+        Record::Removed {
+            keys: vec![TaskKey(2)],
+            spent: vec![u64::MAX],
+        },
+    ]);
+    records
+}
+
+fn submitted() -> Record {
     let mut asking = spec("review it");
     asking.extra = Extra::of(
         None,
@@ -314,10 +337,13 @@ pub fn log() -> Vec<Record> {
         },
         ..submission(3, "claude")
     };
-    let mut records = vec![Record::Submitted {
+    Record::Submitted {
         submission: Box::new(declared),
         spec: Box::new(asking),
-    }];
+    }
+}
+
+fn changes() -> Vec<Record> {
     let changed = |seconds, change| Record::Changed {
         at: at(seconds),
         key: TaskKey(3),
@@ -327,7 +353,7 @@ pub fn log() -> Vec<Record> {
         key: TaskKey(3),
         report,
     };
-    records.extend([
+    vec![
         changed(
             10,
             Change::Edited(Edit {
@@ -363,20 +389,5 @@ pub fn log() -> Vec<Record> {
             },
         ),
         changed(19, Change::Held),
-        workspace("web", WorkspaceSettings::default()),
-        Record::Workspace {
-            name: "web".into(),
-            image: None,
-        },
-        process(2, ProcessStanding::default()),
-        Record::Process {
-            number: 2,
-            image: None,
-        },
-        Record::Removed {
-            keys: vec![TaskKey(2)],
-            spent: vec![u64::MAX],
-        },
-    ]);
-    records
+    ]
 }

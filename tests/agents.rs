@@ -230,3 +230,31 @@ fn a_secret_that_it_does_not_get_is_not_told_to_it_by_its_own_tasks() {
     let task = home.wait_state(&id, &["succeeded", "failed"]);
     assert_eq!(task.state, "succeeded", "{}", output(&home, &task));
 }
+
+/// What the right `tasks` does not give: other secrets, other workspaces, and a command that the daemon runs itself.
+#[test]
+fn a_process_is_no_way_around_what_a_worker_may() {
+    let home = Home::with_config("[secrets]\ncommand = [\"echo\"]\n[agents]\nallow = [\"tasks\"]\n");
+    let _daemon = home.daemon();
+    home.ok(["workspace", "create", "api", "--no-folder"]);
+    home.ok(["workspace", "create", "web", "--no-folder"]);
+    let spawn = |arguments: &str| {
+        let task = worker(&home, Some("api"), &format!("$WP process spawn {arguments}"));
+        (task.state.clone(), output(&home, &task))
+    };
+    for (arguments, what) in [
+        ("-w api --env A=secret:other 'sleep 600'", "the secret other"),
+        ("-w web 'sleep 600'", "workspace web"),
+        ("-w api --ready-command true 'sleep 600'", "a ready command"),
+    ] {
+        let (state, told) = spawn(arguments);
+        assert_eq!(state, "failed", "{arguments}: {told}");
+        assert!(
+            told.contains(what) && told.contains("is not for a worker to ask for"),
+            "{told}"
+        );
+    }
+    assert_eq!(home.ok(["process", "list", "--json"]).trim(), "[]");
+    let (state, told) = spawn("-w api --ready-line up 'echo up; sleep 600'");
+    assert_eq!((state.as_str(), told.trim()), ("succeeded", "@1"));
+}

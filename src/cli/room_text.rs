@@ -25,7 +25,7 @@ fn of_group(report: &GroupReport) -> Vec<(&'static str, String)> {
     let counts = [
         (report.oom_kills, "ended for want of memory"),
         (report.throttled, "slowed down at memory_high"),
-        (report.forks_refused, "refused a process at pids_max"),
+        (report.forks_refused, "refused a process"),
     ];
     let counts = counts.into_iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, what)| format!("{count} × {what}")).collect();

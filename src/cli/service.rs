@@ -51,6 +51,8 @@ struct Service {
     file: PathBuf,
     content: String,
     start: Vec<Vec<String>>,
+    /// For one whose file has changed.
+    restart: Vec<String>,
     stop: Vec<Vec<String>>,
     after_removal: Vec<Vec<String>>,
 }
@@ -96,6 +98,7 @@ impl Service {
                 systemctl(&["daemon-reload"]),
                 systemctl(&["enable", "--now", UNIT]),
             ],
+            restart: systemctl(&["restart", UNIT]),
             stop: vec![systemctl(&["disable", "--now", UNIT])],
             after_removal: vec![systemctl(&["daemon-reload"])],
         }
@@ -108,6 +111,7 @@ impl Service {
         Self {
             content: launchd_plist(argv),
             start: vec![words_of("launchctl", &["bootstrap", &domain, &path])],
+            restart: words_of("launchctl", &["kickstart", "-k", &format!("{domain}/{LABEL}")]),
             stop: vec![words_of("launchctl", &["bootout", &format!("{domain}/{LABEL}")])],
             after_removal: Vec::new(),
             file,
@@ -116,6 +120,7 @@ impl Service {
 
     fn install(&self) -> Result<(), Failure> {
         let unchanged = std::fs::read_to_string(&self.file).is_ok_and(|content| content == self.content);
+        let was_there = self.file.exists();
         if !unchanged {
             let folder = self.file.parent().unwrap_or(Path::new("/"));
             std::fs::create_dir_all(folder)
@@ -125,6 +130,12 @@ impl Service {
         }
         if run_all(&self.start)? {
             screen::note("the service is installed and runs");
+            if was_there && !unchanged {
+                screen::note(
+                    "it runs as it was installed before until it is restarted; its tasks go on meanwhile:",
+                );
+                screen::note(&format!("  {}", self.restart.join(" ")));
+            }
         }
         Ok(())
     }
@@ -172,7 +183,8 @@ fn run_all(commands: &[Vec<String>]) -> Result<bool, Failure> {
 }
 
 /// KillMode=process: systemd ends the daemon alone, so that workers survive a restart. Delegate: the daemon may make
-/// control groups for workers in its own, with these controllers.
+/// control groups for workers in its own, with these controllers. DelegateSubgroup (systemd 254): it is started in a leaf,
+/// since none may be started in a group that hands controllers on, as it does when workers have outlived its predecessor.
 fn systemd_unit(argv: &[String]) -> String {
     let command: Vec<String> = argv.iter().map(|word| systemd_word(word)).collect();
     format!(
@@ -185,6 +197,7 @@ fn systemd_unit(argv: &[String]) -> String {
          ExecReload=/bin/kill -HUP $MAINPID\n\
          KillMode=process\n\
          Delegate=memory pids\n\
+         DelegateSubgroup=wezterm-parallel\n\
          Restart=on-failure\n\
          RestartSec=1\n\
          \n\

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use wezterm_parallel_scheduler::TaskKey;
 
 use super::errors;
-use super::processes::number_of;
+use super::processes::{number_of, worker_of};
 use super::Engine;
 use crate::executor::{shim_process, AttemptId};
-use crate::protocol::{AgentRight, ErrorAnswer, Ids, Message};
+use crate::protocol::{AgentRight, ErrorAnswer, Ids, Message, ProcessSpawn};
 use crate::secrets;
 
 /// A process, told from others that have had its number.
@@ -150,15 +150,33 @@ impl Engine {
             | Message::Edit(_)
             | Message::Answer(_)
             | Message::Clean(_)
-            | Message::ProcessSpawn(_)
             | Message::ProcessStop(_)
             | Message::ProcessRestart(_) => agent.needs(AgentRight::Tasks, message.name()),
+            Message::ProcessSpawn(spawn) => self.permit_spawn(agent, spawn),
             Message::WorkspaceCreate(_)
             | Message::WorkspaceEdit(_)
             | Message::WorkspaceRemove(_)
             | Message::Shutdown(_)
             | Message::Reload {} => agent.needs(AgentRight::Daemon, message.name()),
         }
+    }
+
+    /// A process is a worker's own as a task is: it may be neither elsewhere, nor told other secrets.
+    fn permit_spawn(&self, agent: &Agent, spawn: &ProcessSpawn) -> Result<(), ErrorAnswer> {
+        agent.needs(AgentRight::Tasks, "ProcessSpawn")?;
+        agent.may_queue_in(&spawn.workspace)?;
+        if spawn.ready.as_ref().is_some_and(|ready| ready.command.is_some()) {
+            // The daemon runs it, outside of all that workers are kept in.
+            agent.needs(AgentRight::Daemon, "a process with a ready command")?;
+        }
+        let Some(workspace) = self.store.workspaces.get(&spawn.workspace) else {
+            // The request itself says so.
+            return Ok(());
+        };
+        let variables = self.variables_of_process(spawn, workspace);
+        let profile = self.profiles.config(worker_of(spawn.argv.is_some()));
+        let of_profile = profile.map(|profile| profile.env.values());
+        agent.may_pass_on(variables.values().chain(of_profile.into_iter().flatten()))
     }
 
     /// The pool is everybody's.

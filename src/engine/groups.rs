@@ -25,8 +25,12 @@ impl Engine {
         let report = exit.group.as_deref().filter(|report| report.oom_kills > 0)?;
         let seen = exit.peak_memory_bytes >> 20;
         let message = if report.at_memory_max {
-            let task = self.scheduler.task(id.key)?;
-            let worker = &task.submission.lane.worker;
+            let task = self
+                .scheduler
+                .task(id.key)
+                .map(|task| task.submission.lane.worker);
+            let of_process = || self.worker_of_process(id.key).map(Into::into);
+            let worker: std::sync::Arc<str> = task.or_else(of_process)?;
             let held = &report.held;
             format!("the kernel ended it at its `memory_max` (see [workers.{worker}.limits]: {held})")
         } else {
@@ -63,7 +67,13 @@ pub(super) fn trouble(report: &GroupReport, worker: &str, outcome: &str) -> Opti
         } else {
             format!("{times} times")
         };
-        parts.push(format!("{times} it could start no process at `pids_max`"));
+        // An older kernel counts here what a group further up has refused, too.
+        let whose = if report.held.contains("pids_max") {
+            "at `pids_max`"
+        } else {
+            "at the limit of a group above its own"
+        };
+        parts.push(format!("{times} it could start no process {whose}"));
     }
     (!parts.is_empty()).then(|| format!("{} (see [workers.{worker}.limits])", parts.join(", and ")))
 }
@@ -83,6 +93,8 @@ mod tests {
         insta::assert_snapshot!(words(&report, "exit_code"), @"the kernel ended 1 process of it at `memory_max` (see [workers.shell.limits])");
         assert_eq!(words(&report, "oom"), "");
         (report.oom_kills, report.at_memory_max, report.forks_refused) = (2, false, 7);
+        assert!(words(&report, "exit_code").contains("a group above its own"));
+        report.held = "pids_max 50".to_owned();
         insta::assert_snapshot!(words(&report, "exit_code"), @"the kernel ended 2 processes of it for want of memory, and 7 times it could start no process at `pids_max` (see [workers.shell.limits])");
     }
 }

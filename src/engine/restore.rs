@@ -193,7 +193,8 @@ impl Restoring {
                     }
                     Some(_) => {}
                     None => {
-                        image.catch_up(newest_run(&self.runs.join(format!("@{number}"))));
+                        let newest = newest_run(&self.runs.join(format!("@{number}")));
+                        image.catch_up(newest, super::clock::Clock::start(self.recovered.newest).now());
                         let image = Some(image);
                         self.done.processes += 1;
                         self.records.push(Record::Process { number, image });

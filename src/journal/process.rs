@@ -23,7 +23,7 @@ pub struct ProcessImage {
 
 impl ProcessImage {
     /// It has been run once more, or several times, than is known: what became of the last of these runs is to be found out.
-    pub(crate) fn catch_up(&mut self, newest_run: u32) {
+    pub(crate) fn catch_up(&mut self, newest_run: u32, now: Tick) {
         let Self { spec, standing } = self;
         if newest_run <= standing.run {
             return;
@@ -39,8 +39,8 @@ impl ProcessImage {
         };
         standing.runs.push(AttemptImage {
             attempt: newest_run,
-            // When that was, nobody knows any more.
-            started_at: standing.runs.last().map_or(spec.created_at, |run| run.started_at),
+            // When that was, nobody knows any more: what it has time for is counted from now on.
+            started_at: now,
             ended_at: None,
             outcome: None,
             message: None,

@@ -134,6 +134,8 @@ struct Look {
     command: Option<(Child, Instant)>,
     /// When the next command may run.
     next_command: Option<Instant>,
+    /// It was said that none can be run.
+    has_warned: bool,
 }
 
 impl Drop for Look {
@@ -163,23 +165,25 @@ impl Thread {
     }
 
     /// Waits until it is time for another look: the runs to look at; `None` at the end.
-    fn next_probes(&self) -> Option<Vec<Arc<Probe>>> {
-        let mut watched = self.shared.lock();
+    fn next_probes(&mut self) -> Option<Vec<Arc<Probe>>> {
+        let shared = Arc::clone(&self.shared);
+        let mut watched = shared.lock();
         let mut has_waited = false;
         loop {
             if watched.is_over {
                 return None;
             }
             if watched.probes.is_empty() {
-                watched = self
-                    .shared
+                // What still runs for the last of them ends with it.
+                self.looks.clear();
+                watched = shared
                     .changed
                     .wait(watched)
                     .unwrap_or_else(PoisonError::into_inner);
             } else if has_waited {
                 return Some(watched.probes.values().cloned().collect());
             } else {
-                let waited = self.shared.changed.wait_timeout(watched, LOOK_EVERY);
+                let waited = shared.changed.wait_timeout(watched, LOOK_EVERY);
                 watched = waited.unwrap_or_else(PoisonError::into_inner).0;
                 has_waited = true;
             }
@@ -205,7 +209,14 @@ impl Look {
     fn has_succeeded(&mut self, probe: &Probe, command: &str) -> bool {
         let Some((mut child, begun)) = self.command.take() else {
             if self.next_command.is_none_or(|at| at <= Instant::now()) {
-                self.command = start(probe, command).map(|child| (child, Instant::now()));
+                match start(probe, command) {
+                    Ok(child) => self.command = Some((child, Instant::now())),
+                    Err(error) if !self.has_warned => {
+                        self.has_warned = true;
+                        tracing::warn!(%error, command, run = ?probe.id, "a ready check cannot be run");
+                    }
+                    Err(_) => {}
+                }
                 self.next_command = Some(Instant::now() + COMMAND_EVERY);
             }
             return false;
@@ -241,21 +252,16 @@ fn listens(port: u16) -> bool {
 }
 
 /// Runs a shell line, in a group of its own so that all of it can be ended.
-fn start(probe: &Probe, command: &str) -> Option<Child> {
-    let started = shell(probe, command).and_then(|mut shell| {
-        shell
-            .current_dir(&probe.cwd)
-            .env_clear()
-            .envs(&probe.env)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-    });
-    started
-        .inspect_err(|error| tracing::warn!(%error, command, "a ready check could not be run"))
-        .ok()
+fn start(probe: &Probe, command: &str) -> std::io::Result<Child> {
+    shell(probe, command)?
+        .current_dir(&probe.cwd)
+        .env_clear()
+        .envs(&probe.env)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
 }
 
 /// Secrets are asked for by the process that becomes the shell, as it is with workers: the daemon never has them.

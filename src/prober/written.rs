@@ -15,6 +15,9 @@ const READ_AT_MOST: u64 = 1 << 20;
 /// What is longer is looked at in pieces of this length.
 const LINE_BYTES_MAX: usize = 64 << 10;
 
+/// The same for a pattern, whose time grows with the line and with the pattern: one thread looks for all processes.
+const PATTERN_LINE_BYTES_MAX: usize = 4 << 10;
+
 /// What is looked for in a line.
 enum Sought {
     Text(Box<[u8]>),
@@ -22,6 +25,13 @@ enum Sought {
 }
 
 impl Sought {
+    fn line_bytes_max(&self) -> usize {
+        match self {
+            Self::Text(_) => LINE_BYTES_MAX,
+            Self::Pattern(_) => PATTERN_LINE_BYTES_MAX,
+        }
+    }
+
     fn is_in(&self, line: &[u8]) -> bool {
         match self {
             Self::Text(text) => line.windows(text.len()).any(|window| window == &**text),
@@ -37,6 +47,8 @@ pub(super) struct Written {
     escapes: StripBytes,
     /// The line that has not ended yet.
     line: Vec<u8>,
+    /// It was looked at as it is.
+    is_tried: bool,
 }
 
 impl Written {
@@ -53,6 +65,7 @@ impl Written {
             read_to: 0,
             escapes: StripBytes::new(),
             line: Vec::new(),
+            is_tried: false,
         })
     }
 
@@ -77,6 +90,7 @@ impl Written {
             sought,
             escapes,
             line,
+            is_tried,
             ..
         } = self;
         for piece in escapes.strip_next(bytes) {
@@ -86,7 +100,7 @@ impl Written {
                 if !is_end {
                     line.push(*byte);
                 }
-                if is_end || line.len() >= LINE_BYTES_MAX {
+                if is_end || line.len() >= sought.line_bytes_max() {
                     if sought.is_in(line) {
                         return true;
                     }
@@ -97,7 +111,10 @@ impl Written {
         match sought {
             Sought::Text(_) => sought.is_in(line),
             // `ready$` is not to be found in the first half of a line: what has not ended counts once nothing more comes.
-            Sought::Pattern(_) => bytes.is_empty() && sought.is_in(line),
+            Sought::Pattern(_) => {
+                let was_tried = std::mem::replace(is_tried, bytes.is_empty());
+                bytes.is_empty() && !was_tried && sought.is_in(line)
+            }
         }
     }
 }

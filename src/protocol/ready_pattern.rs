@@ -1,8 +1,8 @@
 //! The regular expression by which a line of output shows that a process is ready: what is taken, and where the mistake is in
 //! what is not.
 //!
-//! It matches bytes, since output need not be UTF-8, and in a time that grows with the line and never with its content. What it
-//! takes in memory is bounded: a pattern stands in templates and comes from workers.
+//! It matches bytes, since output need not be UTF-8, and in a time that grows with the line and with what the pattern is
+//! compiled to, which is why both are bounded: a pattern stands in templates and comes from workers.
 
 use regex::bytes::{Regex, RegexBuilder};
 use thiserror::Error;
@@ -10,7 +10,7 @@ use thiserror::Error;
 /// More is no pattern for one line.
 pub const PATTERN_CHARS_MAX: usize = 500;
 /// What it is compiled to takes no more: `a{1000}{1000}` is short, and would take gigabytes.
-const COMPILED_BYTES_MAX: usize = 1 << 20;
+const COMPILED_BYTES_MAX: usize = 64 << 10;
 /// Groups in groups.
 const NESTING_MAX: u32 = 50;
 

@@ -41,7 +41,7 @@ pub(super) fn enter(order: &Order) -> Result<Entered, WorktreeError> {
         let spot = place.spot(order, &repository)?;
         let lock = spot.lock_shared()?;
         let found = spot.record()?;
-        if let Some(record) = found.clone().filter(is_ready) {
+        if let Some(record) = found.clone().filter(|record| is_ready(record, is_made)) {
             let folder = folder_in(&record, &repository)?;
             return Ok(Entered {
                 record,
@@ -71,8 +71,8 @@ pub(super) fn enter(order: &Order) -> Result<Entered, WorktreeError> {
     ))
 }
 
-/// Whether a worker can go into it.
-fn is_ready(record: &Record) -> bool {
+/// Whether a worker can go into it. git need not be asked about what it has just made.
+fn is_ready(record: &Record, is_just_made: bool) -> bool {
     let top = || {
         Git::within(&record.path)
             .alone()
@@ -80,7 +80,8 @@ fn is_ready(record: &Record) -> bool {
     };
     record.stage == Stage::Ready
         && record.path.is_dir()
-        && top().is_ok_and(|top| Path::new(&top) == record.path)
+        && (is_just_made && record.path.join(".git").is_file()
+            || top().is_ok_and(|top| Path::new(&top) == record.path))
 }
 
 fn folder_in(record: &Record, repository: &Repository) -> Result<PathBuf, WorktreeError> {
@@ -101,17 +102,22 @@ fn folder_in(record: &Record, repository: &Repository) -> Result<PathBuf, Worktr
 
 /// Brings the worktree of this spot about; the lock is held alone. What git complained of.
 fn make(order: &Order, repository: &Repository, spot: &Spot) -> Result<Option<String>, WorktreeError> {
-    let mut record = match spot.record()? {
-        Some(record) if record.stage == Stage::Removing => match finish_removal(&record, spot)? {
-            // Something came to be in it meanwhile.
-            Some(kept) => kept,
-            None => begin(order, repository, spot)?,
-        },
-        Some(record) => record,
-        None => begin(order, repository, spot)?,
+    let found = match spot.record()? {
+        // What came to be in it meanwhile is kept.
+        Some(record) if record.stage == Stage::Removing => finish_removal(&record, spot)?,
+        found => found,
     };
-    let mut note = None;
-    if settle(&record, spot)?.is_none() {
+    let (mut record, mut note, is_made) = match found {
+        Some(record) => (record, None, false),
+        None => {
+            let record = begin(order, repository, spot)?;
+            // Nobody has used the spot: most likely git can do its work at once. If not, what is there is looked at.
+            let failure = add_new(&record)?;
+            let is_made = failure.is_none();
+            (record, failure, is_made)
+        }
+    };
+    if !is_made && settle(&record, spot)?.is_none() {
         if record.stage != Stage::Creating {
             // Its folder was deleted: until it is whole again, no worker is to go in.
             record.stage = Stage::Creating;
@@ -233,19 +239,38 @@ pub(super) fn forget(record: &Record, entry: &Entry) -> Result<(), WorktreeError
     git.run(&["worktree".as_ref(), "remove".as_ref(), path]).map(drop)
 }
 
+/// Has git make it with a new branch: what it complained of, if it has failed. It may have made it all the same.
+fn add_new(record: &Record) -> Result<Option<String>, WorktreeError> {
+    let path = record.path.to_string_lossy();
+    let arguments = new_branch(record, &path);
+    let output = Git::of(&record.repository).output(&arguments)?;
+    Ok((!output.status.success()).then(|| failed(&arguments, &output).to_string()))
+}
+
+fn new_branch<'a>(record: &'a Record, path: &'a str) -> [&'a str; 7] {
+    [
+        "worktree",
+        "add",
+        "--no-track",
+        "-b",
+        &record.branch,
+        path,
+        &record.base,
+    ]
+}
+
 /// Has git make it. A hook that fails at the end is told of, and no more: the worktree is there.
 fn add(record: &Record) -> Result<Option<String>, WorktreeError> {
     let path = record.path.to_string_lossy();
     let has_branch = || Ok(branch_tip(&record.repository, &record.branch)?.is_some());
     loop {
         let is_branch_there = has_branch()?;
-        let mut arguments = vec!["worktree", "add"];
-        if is_branch_there {
+        let arguments: Vec<&str> = if is_branch_there {
             // An earlier attempt, or one that was killed, left the branch.
-            arguments.extend([path.as_ref(), record.branch.as_str()]);
+            vec!["worktree", "add", path.as_ref(), &record.branch]
         } else {
-            arguments.extend(["--no-track", "-b", &record.branch, path.as_ref(), &record.base]);
-        }
+            new_branch(record, &path).to_vec()
+        };
         let output = Git::of(&record.repository).output(&arguments)?;
         if output.status.success() {
             return Ok(None);

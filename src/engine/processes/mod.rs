@@ -20,7 +20,7 @@ use wezterm_parallel_scheduler::TaskKey;
 
 pub(super) use self::counted::Counted;
 pub(super) use self::table::Processes;
-pub(super) use self::views::report_view;
+pub(super) use self::views::{report_view, worker_of};
 use crate::protocol::PROCESS_MARK;
 
 /// Keys of processes have this bit; numbers of tasks are given from 1 on, and never come so far.

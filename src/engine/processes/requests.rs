@@ -71,7 +71,11 @@ impl Engine {
     }
 
     /// Its whole environment, as far as it is kept.
-    fn variables_of_process(&self, spawn: &ProcessSpawn, workspace: &WorkspaceImage) -> Variables {
+    pub(in crate::engine) fn variables_of_process(
+        &self,
+        spawn: &ProcessSpawn,
+        workspace: &WorkspaceImage,
+    ) -> Variables {
         let base = spawn.env.as_ref().unwrap_or(&self.environment);
         let mut variables = captured(&self.config, base);
         let over = workspace.settings.env.iter().chain(&spawn.env_add);

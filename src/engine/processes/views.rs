@@ -128,7 +128,7 @@ impl Engine {
     }
 }
 
-pub(super) fn worker_of(has_argv: bool) -> &'static str {
+pub(in crate::engine) fn worker_of(has_argv: bool) -> &'static str {
     if has_argv {
         "exec"
     } else {

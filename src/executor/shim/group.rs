@@ -51,8 +51,11 @@ impl Group {
 
     /// What the worker writes itself into.
     pub(super) fn entrance(&self) -> Result<Option<File>, String> {
-        let entrance = self.made.as_ref().map(AttemptGroup::entrance).transpose();
-        entrance.map_err(|error| format!("its control group cannot be entered: {error}"))
+        let Some(made) = &self.made else { return Ok(None) };
+        made.entrance().map(Some).map_err(|error| {
+            crate::cgroup::remove(&made.folder);
+            format!("its control group cannot be entered: {error}")
+        })
     }
 
     /// Reads what has happened in it into the outcome, and removes it.

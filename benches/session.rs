@@ -27,6 +27,7 @@ fn session() -> Session {
             socket: PathBuf::from("/run/user/1000/wezterm/gui-sock-4711"),
             pid: 4711,
         },
+        server_started: 1,
         tab: u64::from(number),
     };
     let process = |number: u32| SavedProcess {
@@ -44,6 +45,7 @@ fn session() -> Session {
         state: "succeeded".to_owned(),
         cwd: "/home/somebody/src/project".to_owned(),
         label: Some("nightly".to_owned()),
+        unknown: false,
     };
     Session {
         version: VERSION,
@@ -65,7 +67,7 @@ fn save(sessions: &Sessions, now: &Session, saved_at_ms: u64) {
         .expect("it is there");
     let seen = Seen {
         tabs: now.tabs.clone(),
-        answered: now.tabs.iter().map(|tab| tab.server.clone()).collect(),
+        answered: now.tabs.iter().map(|tab| (tab.server.clone(), 1)).collect(),
     };
     let (tabs, _) = merged(&before.tabs, &seen, &[]);
     let new = Session {
@@ -90,7 +92,7 @@ fn session_save(criterion: &mut Criterion) {
     sessions.write(&one).expect("it can be written");
     let mut group = criterion.benchmark_group("session_save");
     group.bench_function("unchanged", |bencher| {
-        bencher.iter(|| save(&sessions, black_box(&one), 1))
+        bencher.iter(|| save(&sessions, black_box(&one), 1));
     });
     let mut is_one = true;
     group.bench_function("changed", |bencher| {

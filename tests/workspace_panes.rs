@@ -248,7 +248,7 @@ fn a_workspace_needs_no_wezterm() {
         (Some(4), Some("error: workspace b has no panes"))
     );
     let (code, words) = screen.refused(&["workspace", "open", "c"]);
-    assert_eq!(code, Some(5), "{words}");
+    assert_eq!(code, Some(4), "{words}");
     assert_eq!(screen.calls(), [""; 0]);
 }
 

@@ -162,9 +162,10 @@ impl From<SessionError> for Failure {
         let message = super::text::visible(&error.to_string());
         let failure = match &error {
             SessionError::NotFound { .. } => Self::refused(message),
-            SessionError::Newer { .. } | SessionError::Damaged { .. } | SessionError::File { .. } => {
-                Self::usage(message)
-            }
+            SessionError::Newer { .. }
+            | SessionError::Damaged { .. }
+            | SessionError::Foreign { .. }
+            | SessionError::File { .. } => Self::usage(message),
         };
         failure.hint(error.hint())
     }

@@ -91,7 +91,7 @@ mod tests {
         insta::assert_snapshot!(shown(&task), @r"
         limits: nice 10
         group: pids_max 200; memory_max is not in force: why
-        held back: 3 × slowed down at memory_high; 12 × refused a process at pids_max
+        held back: 3 × slowed down at memory_high; 12 × refused a process
         sandbox: files (Landlock ABI 7)
         writable: /src, /cache
         missing: /gone
@@ -101,7 +101,7 @@ mod tests {
         insta::assert_snapshot!(shown(&task), @r"
         limits: nice 10
         group: pids_max 200; memory_max is not in force: why
-        held back: 3 × slowed down at memory_high; 12 × refused a process at pids_max
+        held back: 3 × slowed down at memory_high; 12 × refused a process
         sandbox: as it will be
         ");
     }

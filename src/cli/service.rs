@@ -269,6 +269,7 @@ mod tests {
         ExecReload=/bin/kill -HUP $MAINPID
         KillMode=process
         Delegate=memory pids
+        DelegateSubgroup=wezterm-parallel
         Restart=on-failure
         RestartSec=1
 

@@ -89,6 +89,7 @@ fn list(sessions: &Sessions, json: bool) -> Result<Exit, Failure> {
             Err(error) => {
                 is_whole = false;
                 Context::warn(&error.to_string());
+                screen::note(&format!("hint: {}", error.hint()));
             }
         }
     }

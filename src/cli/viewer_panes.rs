@@ -161,8 +161,8 @@ impl Desk {
     /// The same in another folder.
     pub(crate) fn new_pane_in(&mut self, shown: Shown, cwd: PathBuf) -> NewPane {
         let (viewer, argv) = match &shown {
-            Shown::Slot(slot) => self.viewer("--slot", slot.to_string()),
-            Shown::Task(id) => self.viewer("--task", id.clone()),
+            Shown::Slot(slot) => self.viewer("--slot", &slot.to_string()),
+            Shown::Task(id) => self.viewer("--task", id),
             Shown::Shell(None) => (None, Vec::new()),
             Shown::Shell(Some(line)) => {
                 let argv = ["/bin/sh", "-c", SHELL_LINE, "sh", line];
@@ -178,11 +178,11 @@ impl Desk {
     }
 
     /// The name of a new viewer, and how it is started.
-    fn viewer(&mut self, option: &str, value: String) -> (Option<String>, Vec<OsString>) {
+    fn viewer(&mut self, option: &str, value: &str) -> (Option<String>, Vec<OsString>) {
         self.started += 1;
         let name = format!("{:x}-{:x}-{}", value::now_ms(), std::process::id(), self.started);
         let mut argv = self.attach.clone();
-        argv.extend(["--viewer", &name, option, &value].map(OsString::from));
+        argv.extend(["--viewer", &name, option, value].map(OsString::from));
         (Some(name), argv)
     }
 

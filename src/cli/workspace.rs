@@ -357,16 +357,21 @@ impl UseArgs {
             current_workspace::write(context, None)?;
             return Ok(Exit::Ok);
         };
-        if self.restore {
-            restore::workspace(context, &name)?;
+        // It is read once: a workspace that is created anew gets another one.
+        let session = self
+            .restore
+            .then(|| restore::session_of(context, &name))
+            .transpose()?;
+        if let Some(session) = &session {
+            restore::workspace_of(context, session)?;
         }
         // A name that was mistyped would go unnoticed until the tasks are looked for.
         let view = shown(context, &Message::WorkspaceShow(OneWorkspace { name }))?;
         current_workspace::write(context, Some(&view.name))?;
-        if self.restore {
-            return restore::restore(context, &view.name, true, true);
+        match session {
+            Some(session) => restore::build_up(context, &session, true, true),
+            None => Ok(Exit::Ok),
         }
-        Ok(Exit::Ok)
     }
 }
 

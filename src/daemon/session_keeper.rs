@@ -17,12 +17,14 @@ use self::look::Look;
 use crate::config::Paths;
 use crate::engine::{Bell, Command, Draft};
 use crate::pane::wezterm::{Server, Shown};
-use crate::workspace_session::{merged, SavedTab, Session, SessionError, Sessions};
+use crate::workspace_session::{keep_unknown, merged, SavedTab, Seen, Session, SessionError, Sessions};
 
 /// A look at WezTerm, if nothing happens.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// From one look at the files that commands about panes leave to the next.
 const NOTICE_EVERY: Duration = Duration::from_secs(5);
+/// A tab that has been missing for so long was closed by its user.
+const MISSED_FOR: Duration = Duration::from_secs(10);
 /// Of a burst of changes the first is saved, and then what has come of the others.
 const SPACING: Duration = Duration::from_secs(1);
 
@@ -32,8 +34,10 @@ pub(super) struct SessionKeeper {
     sessions: Sessions,
     /// The keeper is no client for whom a daemon would have to go on.
     engine: mpsc::WeakSender<Command>,
-    /// Tabs that the last look has missed, by workspace.
-    missed: HashMap<String, Vec<SavedTab>>,
+    /// Tabs that are missing in a WezTerm that answers, by workspace, and since when.
+    missed: HashMap<String, Vec<(SavedTab, Instant)>>,
+    /// Why WezTerm could not be looked at, as far as it has been said.
+    blind: Option<String>,
     /// What is wrong with the session of a workspace, as far as it has been said.
     trouble: HashMap<String, String>,
     saved_at: Option<Instant>,
@@ -51,6 +55,7 @@ impl SessionKeeper {
             sessions: Sessions::new(paths.sessions()),
             engine,
             missed: HashMap::new(),
+            blind: None,
             trouble: HashMap::new(),
             saved_at: None,
             noticed: Stamps::default(),
@@ -77,8 +82,12 @@ impl SessionKeeper {
             };
             let stamps = self.stamps();
             // What could not be saved is tried again soon, and the engine hears of it.
-            let is_due =
-                !self.trouble.is_empty() || self.saved_at.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
+            let every = if self.missed.is_empty() {
+                LOOK_EVERY
+            } else {
+                MISSED_FOR
+            };
+            let is_due = !self.trouble.is_empty() || self.saved_at.is_none_or(|at| at.elapsed() >= every);
             if !has_rung && !is_due && stamps == self.noticed {
                 continue;
             }
@@ -114,6 +123,7 @@ impl SessionKeeper {
         let began = Instant::now();
         let look = Look::at(&self.data, &self.remembered_servers());
         let looked = began.elapsed();
+        self.tell_blindness(look.blind());
         let drafts = self.ask(look.shown())?;
         let asked = began.elapsed() - looked;
         let workspaces = drafts.len();
@@ -137,7 +147,7 @@ impl SessionKeeper {
 
     fn ask(&self, shown: Vec<String>) -> Option<Vec<Draft>> {
         let (reply, drafts) = oneshot::channel();
-        let mut trouble: Vec<String> = self.trouble.values().cloned().collect();
+        let mut trouble: Vec<String> = self.trouble.values().chain(&self.blind).cloned().collect();
         trouble.sort_unstable();
         let asked = Command::Drafts {
             shown,
@@ -170,27 +180,64 @@ impl SessionKeeper {
 
     fn with_tabs(&mut self, draft: Draft, before: Option<&Session>, look: &Look) -> Session {
         let Draft { mut session, own } = draft;
-        let before = before.map(|before| before.tabs.as_slice()).unwrap_or_default();
-        session.tabs = match look.of(&session.workspace, &own) {
-            None => before.to_vec(),
-            Some(seen) => {
-                let missed = self.missed.remove(&session.workspace).unwrap_or_default();
-                let (tabs, missed) = merged(before, &seen, &missed);
-                if !missed.is_empty() {
-                    self.missed.insert(session.workspace.clone(), missed);
-                }
-                tabs
-            }
+        if let Some(before) = before {
+            keep_unknown(&mut session, before);
+        }
+        let tabs_before = before.map(|before| before.tabs.as_slice()).unwrap_or_default();
+        let seen = look.of(&session.workspace, &own);
+        // As long as no WezTerm answers, nobody has closed anything.
+        let answers = seen.as_ref().is_some_and(|seen| !seen.answered.is_empty());
+        session.tabs = match seen {
+            None => tabs_before.to_vec(),
+            Some(seen) => self.tabs_of(&session.workspace, tabs_before, &seen),
         };
+        let attached_before = before.filter(|_| !answers).map(|before| before.attached.clone());
         // Viewers of a WezTerm that is gone run no more, and are wanted again with their tabs.
         let panes = session.tabs.iter().flat_map(|tab| &tab.plan.panes);
         let in_tabs = panes.filter_map(|pane| match &pane.shown {
             Shown::Task(id) => Some(id.clone()),
             Shown::Slot(_) | Shown::Shell(_) => None,
         });
-        let attached: BTreeSet<String> = own.into_iter().chain(in_tabs).collect();
+        let attached = own
+            .into_iter()
+            .chain(in_tabs)
+            .chain(attached_before.into_iter().flatten());
+        let attached: BTreeSet<String> = attached.collect();
         session.attached = attached.into_iter().collect();
         session
+    }
+
+    fn tabs_of(&mut self, workspace: &str, before: &[SavedTab], seen: &Seen) -> Vec<SavedTab> {
+        let now = Instant::now();
+        let known = self.missed.remove(workspace).unwrap_or_default();
+        let is_closed = |(_, since): &&(SavedTab, Instant)| now.duration_since(*since) >= MISSED_FOR;
+        let closed: Vec<SavedTab> = known
+            .iter()
+            .filter(is_closed)
+            .map(|(tab, _)| tab.clone())
+            .collect();
+        let (tabs, missed) = merged(before, seen, &closed);
+        let since = |tab: &SavedTab| {
+            let known = known.iter().find(|(other, _)| other == tab);
+            known.map_or(now, |(_, since)| *since)
+        };
+        let missed = missed.into_iter().map(|tab| (tab.clone(), since(&tab)));
+        let missed: Vec<(SavedTab, Instant)> = missed.collect();
+        if !missed.is_empty() {
+            self.missed.insert(workspace.to_owned(), missed);
+        }
+        tabs
+    }
+
+    /// A service with a bare `PATH` has no `wezterm`: whoever counts on the panes has to hear of it before the reboot.
+    fn tell_blindness(&mut self, why: Option<&str>) {
+        let words = why.map(|why| format!("panes are not remembered, since WezTerm cannot be asked: {why}"));
+        if words != self.blind {
+            if let Some(words) = &words {
+                tracing::warn!("{words}");
+            }
+            self.blind = words;
+        }
     }
 
     /// The servers of all tabs that are remembered: a tab of one that still runs may have been closed there.

@@ -123,7 +123,7 @@ fn a_process_is_wanted_unless_its_user_or_its_own_fault_has_stopped_it() {
         stage.handle.end_with_code(*run, 0);
     }
     stage.end_with(runs[3], terminated(None));
-    assert_eq!(wanted(&stage), [false, true, false, true, true]);
+    assert_eq!(wanted(&stage), [false, false, false, true, true]);
     // It fails, and so does its only restart.
     stage.handle.end_with_code(runs[4], 1);
     stage.tick();
@@ -131,7 +131,7 @@ fn a_process_is_wanted_unless_its_user_or_its_own_fault_has_stopped_it() {
         ids: vec!["stopped".to_owned()],
     });
     stage.ask_one(restart);
-    assert_eq!(wanted(&stage), [true, true, false, true, true]);
+    assert_eq!(wanted(&stage), [true, false, false, true, true]);
     let mut image = stage.engine.store.processes.get(5).expect("the process").clone();
     image.standing.next_at = Some(wezterm_parallel_scheduler::Tick(0));
     stage.engine.store.set_process(5, Some(image));
@@ -142,7 +142,7 @@ fn a_process_is_wanted_unless_its_user_or_its_own_fault_has_stopped_it() {
         .find(|launch| launch.id.attempt == 2 && launch.id.key == runs[4].key);
     stage.handle.end_with_code(failing.expect("its restart").id, 1);
     stage.tick();
-    assert_eq!(wanted(&stage), [true, true, false, true, false]);
+    assert_eq!(wanted(&stage), [true, false, false, true, false]);
 }
 
 #[test]

@@ -12,10 +12,7 @@ use super::store::Store;
 use super::Engine;
 use crate::journal::{AfterStop, ProcessImage, ProcessState, Record, WorkspaceImage};
 use crate::protocol::{is_process_id, RestartPolicy};
-use crate::workspace_session::{ClaudeSession, SavedProcess, Session, VERSION};
-
-/// The newest tasks of a workspace whose Claude sessions are remembered. Older ones are in the history.
-const CLAUDE_MAX: usize = 50;
+use crate::workspace_session::{ClaudeSession, SavedProcess, Session, CLAUDE_MAX, VERSION};
 
 /// A workspace's session without its panes and viewers, and what is its own of what viewers show.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +127,7 @@ impl Engine {
                 workspace: name.to_string(),
                 saved_at_ms: 0,
                 template: image.template.to_string(),
+                created_at_ms: image.created_at.0,
                 settings: image.settings.clone(),
                 tabs: Vec::new(),
                 processes: processes.remove(name.as_ref()).unwrap_or_default(),
@@ -159,6 +157,7 @@ impl Engine {
                 state: self.scheduler.state(key)?.name().to_owned(),
                 cwd: entry.spec.cwd.to_string(),
                 label: entry.spec.label.as_deref().map(str::to_owned),
+                unknown: false,
             })
         });
         sessions.collect()
@@ -175,8 +174,8 @@ fn saved_process(number: u64, image: &ProcessImage) -> Option<SavedProcess> {
     let wanted = match standing.state {
         ProcessState::Starting | ProcessState::Running | ProcessState::Ready | ProcessState::Backoff => true,
         ProcessState::Stopping => standing.then != Some(AfterStop::Stay),
-        // Its own end has a reason; that of its user has none. A machine that goes down asks it to end, too.
-        ProcessState::Stopped => standing.why.is_some() && spec.restart != RestartPolicy::Never,
+        ProcessState::Stopped => false,
+        // A machine that goes down ends it, too.
         ProcessState::Failed => {
             last == Some("lost") || last == Some("signal") && spec.restart == RestartPolicy::Never
         }
@@ -193,5 +192,6 @@ fn saved_process(number: u64, image: &ProcessImage) -> Option<SavedProcess> {
         ready_timeout_ms: spec.ready_timeout_ms.map(std::num::NonZeroU64::get),
         memory_bytes: Some(spec.memory_bytes).filter(|bytes| *bytes > 0),
         wanted,
+        unknown: false,
     })
 }

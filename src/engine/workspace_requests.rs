@@ -22,6 +22,9 @@ use crate::protocol::{
     WorkspacesAnswer,
 };
 
+/// The ids of a template's tasks, and by which names the template has them.
+type TemplateTasks = (Vec<Box<str>>, BTreeMap<String, String>);
+
 impl Engine {
     /// Creates a workspace. The same message again is answered like the first one.
     pub(super) fn create_workspace(
@@ -88,7 +91,7 @@ impl Engine {
         tasks: Vec<(Option<String>, TaskQueue)>,
         checked: &mut Checked,
         batch: &mut Batch,
-    ) -> Result<(Vec<Box<str>>, BTreeMap<String, String>), ErrorAnswer> {
+    ) -> Result<TemplateTasks, ErrorAnswer> {
         for (_, task) in &tasks {
             // The tasks that it waits for have no ids yet; the template was checked for their order.
             let alone = TaskQueue {

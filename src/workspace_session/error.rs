@@ -32,6 +32,14 @@ pub enum SessionError {
         /// What the reader says.
         why: String,
     },
+    /// It is another workspace's: it was copied, or the file system does not tell small letters from capitals.
+    #[error("{path} is the session of workspace {workspace:?}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        workspace: String,
+    },
     /// The file system does not do its part.
     #[error("cannot {doing} {path}: {source}")]
     File {
@@ -58,15 +66,16 @@ impl SessionError {
                     None => "`wezterm-parallel session list` shows what there is".to_owned(),
                 }
             }
+            Self::Foreign { .. } => "move the file away; the daemon begins a new one".to_owned(),
             Self::Newer { .. } => "use the newer version of this program, or move the file away".to_owned(),
             Self::Damaged { .. } => {
-                "`wezterm-parallel session forget` removes it; the workspace itself is in the journal"
+                "`wezterm-parallel session forget NAME` removes it; the workspace itself is in the journal"
                     .to_owned()
             }
             Self::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "make room on the disk; the session as it was saved before is still there".to_owned()
             }
-            Self::File { .. } => String::new(),
+            Self::File { .. } => "`wezterm-parallel doctor` looks for the cause".to_owned(),
         }
     }
 }

@@ -82,7 +82,14 @@ impl Sessions {
     pub fn read(&self, workspace: &str) -> Result<Option<Session>, SessionError> {
         let path = self.path(workspace);
         match fs::read(&path) {
-            Ok(bytes) => parse(&path, &bytes).map(Some),
+            Ok(bytes) => {
+                let session = parse(&path, &bytes)?;
+                if session.workspace == workspace {
+                    return Ok(Some(session));
+                }
+                let workspace = session.workspace;
+                Err(SessionError::Foreign { path, workspace })
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(file_error("read", &path, error)),
         }
@@ -124,7 +131,9 @@ impl Sessions {
     /// If it cannot be moved.
     pub fn move_aside(&self, workspace: &str) -> Result<PathBuf, SessionError> {
         let path = self.path(workspace);
-        let kept = path.with_extension("json.damaged");
+        let free = |number: &u32| !path.with_extension(format!("json.damaged-{number}")).exists();
+        let number = (1..).find(free).unwrap_or(1);
+        let kept = path.with_extension(format!("json.damaged-{number}"));
         fs::rename(&path, &kept).map_err(|error| file_error("move", &path, error))?;
         Ok(kept)
     }

@@ -4,11 +4,17 @@
 //! A tab that its user has closed is forgotten. One whose WezTerm has ended is what the session is there for, and must
 //! outlast everything that happens until it is restored: the next daemon, and panes that are opened before.
 
-use super::SavedTab;
+use super::{SavedProcess, SavedTab, Session};
 use crate::pane::wezterm::{Server, Shown, TabPlan};
 
 /// More of them are no work of a person; those that went away first are forgotten.
 pub const TABS_MAX: usize = 64;
+
+/// Claude sessions beyond these are found in the history.
+pub const CLAUDE_MAX: usize = 50;
+
+/// A server that was asked and has answered, and when it was started.
+pub type Answered = (Server, u64);
 
 /// What a look has shown.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,10 +22,10 @@ pub struct Seen {
     /// The workspace's tabs that are open.
     pub tabs: Vec<SavedTab>,
     /// The servers that were asked, and answered.
-    pub answered: Vec<Server>,
+    pub answered: Vec<Answered>,
 }
 
-/// The tabs to remember: how they were before, what was seen now, and which of them were missed the last time already.
+/// The tabs to remember: how they were before, what was seen now, and which of them have been missed for a while already.
 /// Besides, those that are missed now: a WezTerm that is just ending closes its panes one after the other, and the look
 /// in between must not take that for its user's wish.
 #[must_use]
@@ -37,7 +43,11 @@ pub fn merged(before: &[SavedTab], seen: &Seen, missed: &[SavedTab]) -> (Vec<Sav
         if is_open {
             continue;
         }
-        if seen.answered.contains(&old.server) {
+        if seen
+            .answered
+            .iter()
+            .any(|(server, started)| *server == old.server && *started == old.server_started)
+        {
             if !missed.contains(old) {
                 missed_now.push(old.clone());
             }
@@ -57,15 +67,48 @@ pub fn merged(before: &[SavedTab], seen: &Seen, missed: &[SavedTab]) -> (Vec<Sav
 }
 
 fn is_same_place(one: &SavedTab, other: &SavedTab) -> bool {
-    one.server == other.server && one.tab == other.tab
+    (&one.server, one.server_started, one.tab) == (&other.server, other.server_started, other.tab)
 }
 
-/// Whether two tabs have the same panes, wherever they are in it.
+/// Whether two tabs have the same panes, wherever they are in it. One shell is like another: by itself it is known by its title.
 fn shows_the_same(one: &TabPlan, other: &TabPlan) -> bool {
+    let has_viewer = one.panes.iter().any(|pane| pane.shown.is_viewer());
+    if !has_viewer && one.title != other.title {
+        return false;
+    }
     let mut left: Vec<&Shown> = other.panes.iter().map(|pane| &pane.shown).collect();
     let found = one.panes.iter().all(|pane| {
         let place = left.iter().position(|shown| **shown == pane.shown);
         place.map(|place| left.swap_remove(place)).is_some()
     });
     found && left.is_empty()
+}
+
+/// Takes over what the former session of this name has and the daemon does not know: of a journal that is gone, or of a
+/// workspace that was removed and created again. It stays until it is known again, or the session is forgotten.
+pub fn keep_unknown(session: &mut Session, before: &Session) {
+    let is_another = before.created_at_ms != session.created_at_ms;
+    let is_known = |old: &SavedProcess, all: &[SavedProcess]| {
+        let same = |new: &SavedProcess| {
+            let argv = new.argv.as_deref();
+            old.is_same(new.name.as_deref(), new.command.as_deref(), argv, &new.cwd)
+        };
+        all.iter().any(same)
+    };
+    for old in before.processes.iter().filter(|old| old.unknown || is_another) {
+        if !is_known(old, &session.processes) {
+            session.processes.push(SavedProcess {
+                unknown: true,
+                ..old.clone()
+            });
+        }
+    }
+    let of_before = before.claude.iter().filter(|old| old.unknown || is_another);
+    let mut claude: Vec<_> = of_before.cloned().collect();
+    claude.retain(|old| session.claude.iter().all(|new| new.session != old.session));
+    claude.iter_mut().for_each(|old| old.unknown = true);
+    claude.append(&mut session.claude);
+    let surplus = claude.len().saturating_sub(CLAUDE_MAX);
+    claude.drain(..surplus);
+    session.claude = claude;
 }

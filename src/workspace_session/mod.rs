@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::SessionError;
 pub use self::file::{Found, Sessions};
-pub use self::merge::{merged, Seen, TABS_MAX};
+pub use self::merge::{keep_unknown, merged, Answered, Seen, CLAUDE_MAX, TABS_MAX};
 use crate::pane::wezterm::{Server, TabPlan};
 use crate::protocol::{ReadyCheck, RestartPolicy, WorkspaceSettings};
 
@@ -30,6 +30,9 @@ pub struct Session {
     pub saved_at_ms: u64,
     /// The template that it was made from.
     pub template: String,
+    /// When the workspace was created, in milliseconds since the Unix epoch: of another one with its name that is another moment.
+    #[serde(default)]
+    pub created_at_ms: u64,
     /// Its values.
     #[serde(default)]
     pub settings: WorkspaceSettings,
@@ -42,7 +45,7 @@ pub struct Session {
     /// The newest sessions of Claude Code that its tasks ran, the newest last.
     #[serde(default)]
     pub claude: Vec<ClaudeSession>,
-    /// Tasks and processes that viewers showed, in whatever terminal.
+    /// Tasks and processes that viewers in panes of WezTerm showed.
     #[serde(default)]
     pub attached: Vec<String>,
 }
@@ -67,6 +70,9 @@ pub struct SavedTab {
     pub plan: TabPlan,
     /// The server that had it.
     pub server: Server,
+    /// When that was started, in the kernel's own unit; 0 where it cannot be told. A pid alone may be another one's by now.
+    #[serde(default)]
+    pub server_started: u64,
     /// Its number there.
     pub tab: u64,
 }
@@ -103,6 +109,32 @@ pub struct SavedProcess {
     pub memory_bytes: Option<u64>,
     /// It ran, or would have again: neither a user nor its own end has stopped it.
     pub wanted: bool,
+    /// The daemon does not know it: it was the workspace's when that was created last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
+}
+
+impl SavedProcess {
+    /// Whether this is how that process stands in the session: by its name, or else by what it runs, since numbers are
+    /// given anew with a new journal.
+    #[must_use]
+    pub fn is_same(
+        &self,
+        name: Option<&str>,
+        command: Option<&str>,
+        argv: Option<&[String]>,
+        cwd: &str,
+    ) -> bool {
+        match &self.name {
+            Some(own) => name == Some(own),
+            None => {
+                name.is_none()
+                    && self.command.as_deref() == command
+                    && self.argv.as_deref() == argv
+                    && self.cwd == cwd
+            }
+        }
+    }
 }
 
 /// A session of Claude Code.
@@ -119,6 +151,9 @@ pub struct ClaudeSession {
     /// The task's label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// The daemon does not know the task.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
 }
 
 #[cfg(test)]

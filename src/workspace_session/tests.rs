@@ -27,6 +27,7 @@ fn tab(pid: u32, tab: u64, slots: &[u32]) -> SavedTab {
             ..TabPlan::default()
         },
         server: server(pid),
+        server_started: 1,
         tab,
     }
 }
@@ -34,7 +35,7 @@ fn tab(pid: u32, tab: u64, slots: &[u32]) -> SavedTab {
 fn seen(tabs: &[SavedTab], answered: &[u32]) -> Seen {
     Seen {
         tabs: tabs.to_vec(),
-        answered: answered.iter().map(|pid| server(*pid)).collect(),
+        answered: answered.iter().map(|pid| (server(*pid), 1)).collect(),
     }
 }
 
@@ -172,7 +173,7 @@ fn what_a_dead_wezterm_had_stays_until_it_is_back() {
 }
 
 #[test]
-fn a_closed_tab_goes_with_the_second_look() {
+fn a_closed_tab_goes_once_it_was_missed_for_a_while() {
     let (one, two) = (tab(1, 4, &[0]), tab(1, 5, &[1]));
     let before = [one.clone(), two.clone()];
     let look = seen(std::slice::from_ref(&one), &[1]);
@@ -192,6 +193,109 @@ fn a_tab_that_changes_is_the_same_tab() {
     let now = tab(1, 4, &[0, 1]);
     let (kept, missed) = merged(&before, &seen(std::slice::from_ref(&now), &[1]), &[]);
     assert_eq!((kept, missed), (vec![now], Vec::new()));
+}
+
+#[test]
+fn a_wezterm_that_has_the_pid_of_another_one_is_another_one() {
+    let before = [tab(1, 4, &[0])];
+    let look = Seen {
+        tabs: Vec::new(),
+        answered: vec![(server(1), 2)],
+    };
+    let (kept, missed) = merged(&before, &look, &[]);
+    assert_eq!((kept.as_slice(), missed.len()), (&before[..], 0));
+}
+
+#[test]
+fn one_shell_is_another_than_the_next() {
+    let shell = |pid, number, title: &str| {
+        let mut tab = tab(pid, number, &[]);
+        tab.plan.title = title.to_owned();
+        tab.plan.panes.push(PanePlan {
+            shown: Shown::Shell(None),
+            cwd: None,
+        });
+        tab
+    };
+    let before = [shell(1, 1, "server"), shell(1, 2, "web")];
+    let web = shell(2, 7, "web");
+    let (kept, _) = merged(&before, &seen(std::slice::from_ref(&web), &[2]), &[]);
+    assert_eq!(kept, [before[0].clone(), web]);
+}
+
+#[test]
+fn what_only_the_former_session_knows_is_kept() {
+    let process = |name: &str| SavedProcess {
+        id: "@1".to_owned(),
+        name: Some(name.to_owned()),
+        wanted: true,
+        ..SavedProcess::default()
+    };
+    let claude = |id: &str| ClaudeSession {
+        session: id.to_owned(),
+        ..ClaudeSession::default()
+    };
+    let before = Session {
+        created_at_ms: 5,
+        processes: vec![process("dev"), process("web")],
+        claude: vec![claude("a"), claude("b")],
+        ..session("api")
+    };
+    let fresh = Session {
+        created_at_ms: 9,
+        processes: vec![process("dev")],
+        claude: vec![claude("b"), claude("c")],
+        ..session("api")
+    };
+    let names = |session: &Session| {
+        let processes = session.processes.iter();
+        let processes: Vec<_> = processes
+            .map(|process| (process.name.clone().unwrap(), process.unknown))
+            .collect();
+        let claude: Vec<_> = session
+            .claude
+            .iter()
+            .map(|claude| (claude.session.clone(), claude.unknown))
+            .collect();
+        (processes, claude)
+    };
+    let expected = (
+        vec![("dev".to_owned(), false), ("web".to_owned(), true)],
+        vec![
+            ("a".to_owned(), true),
+            ("b".to_owned(), false),
+            ("c".to_owned(), false),
+        ],
+    );
+    let mut first = fresh.clone();
+    keep_unknown(&mut first, &before);
+    assert_eq!(names(&first), expected);
+    // It is kept by the next one, too, whose workspace is the same as this one's.
+    let mut second = fresh.clone();
+    keep_unknown(&mut second, &first);
+    assert_eq!(names(&second), expected);
+    // In the same workspace, what is gone is gone.
+    let mut same = Session {
+        created_at_ms: 5,
+        ..fresh
+    };
+    keep_unknown(&mut same, &before);
+    assert_eq!(names(&same).0, [("dev".to_owned(), false)]);
+    assert_eq!(names(&same).1.len(), 2);
+}
+
+#[test]
+fn a_file_of_another_workspace_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let sessions = Sessions::new(folder.path().to_owned());
+    sessions.write(&session("api")).unwrap();
+    fs::copy(sessions.path("api"), sessions.path("web")).unwrap();
+    let error = sessions.get("web").unwrap_err();
+    assert!(
+        error.to_string().ends_with("is the session of workspace \"api\""),
+        "{error}"
+    );
+    assert!(!error.hint().is_empty());
 }
 
 proptest! {
@@ -215,7 +319,7 @@ proptest! {
         let (settled, still_missed) = merged(&kept, &look, &missed);
         prop_assert!(still_missed.is_empty());
         for tab in &settled {
-            prop_assert!(open.contains(tab) || !look.answered.contains(&tab.server));
+            prop_assert!(open.contains(tab) || !look.answered.contains(&(tab.server.clone(), 1)));
         }
         let (same, _) = merged(&settled, &look, &still_missed);
         prop_assert_eq!(same, settled);

@@ -2,13 +2,17 @@
 //! and its panes in WezTerm. What is there already stays as it is, so that a second call changes nothing.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{flock, FlockOperation};
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::workspace::panes::{open_tabs, Opened};
 use crate::cli::{queue, screen};
 use crate::client::ClientError;
+use crate::config::ensure_private_dir;
 use crate::pane::wezterm::{PanePlan, Shown, TabPlan};
 use crate::protocol::{
     Answer, ErrorCode, Message, OneTask, OneWorkspace, ProcessFilter, ProcessIds, ProcessSpawn, ProcessView,
@@ -42,30 +46,47 @@ pub(in crate::cli) fn restore(
     processes: bool,
     panes: bool,
 ) -> Result<Exit, Failure> {
-    let session = session_of(context, name)?;
-    let workspace = workspace_of(context, &session)?;
+    build_up(context, &session_of(context, name)?, processes, panes)
+}
+
+/// The same from a session that has been read: as soon as its workspace is there again, the daemon saves another one.
+pub(in crate::cli) fn build_up(
+    context: &Context,
+    session: &Session,
+    processes: bool,
+    panes: bool,
+) -> Result<Exit, Failure> {
+    let _alone = alone(context)?;
+    let workspace = workspace_of(context, session)?;
     let mut exit = Exit::Ok;
     let mut ids = HashMap::new();
     if processes {
-        ids = restore_processes(context, &session, &mut exit)?;
+        ids = restore_processes(context, session, &mut exit)?;
     }
     if panes {
-        restore_panes(context, &session, &workspace, &ids)?;
+        restore_panes(context, session, &workspace, &ids)?;
     }
     Ok(exit)
 }
 
-/// Makes sure that there is a workspace of this name, and a session of it.
-pub(in crate::cli) fn workspace(context: &Context, name: &str) -> Result<(), Failure> {
-    workspace_of(context, &session_of(context, name)?).map(drop)
+/// A key that is pressed twice must not spawn anything twice: one restores, and then the other.
+fn alone(context: &Context) -> Result<File, Failure> {
+    let data = context.paths()?.data;
+    ensure_private_dir(&data)?;
+    let path = data.join("restore.lock");
+    let failed = |error: std::io::Error| Failure::file(format!("cannot lock {}", path.display()), &error);
+    let file = File::create(&path).map_err(failed)?;
+    flock(&file, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    Ok(file)
 }
 
-fn session_of(context: &Context, name: &str) -> Result<Session, Failure> {
+/// The session of a workspace.
+pub(in crate::cli) fn session_of(context: &Context, name: &str) -> Result<Session, Failure> {
     Ok(Sessions::new(context.paths()?.sessions()).get(name)?)
 }
 
 /// The workspace; created anew if the daemon has none of this name.
-fn workspace_of(context: &Context, session: &Session) -> Result<WorkspaceView, Failure> {
+pub(in crate::cli) fn workspace_of(context: &Context, session: &Session) -> Result<WorkspaceView, Failure> {
     let show = Message::WorkspaceShow(OneWorkspace {
         name: session.workspace.clone(),
     });
@@ -113,19 +134,21 @@ fn restore_processes(
         workspace: Some(session.workspace.clone()),
         ..ProcessFilter::default()
     };
-    let known = match context.ask(&Message::ProcessList(filter))? {
+    let mut known = match context.ask(&Message::ProcessList(filter))? {
         Answer::Processes(answer) => answer.processes,
         other => return Err(Failure::unexpected_answer(&other)),
     };
     let mut ids = HashMap::new();
     for saved in &session.processes {
         let title = saved.name.as_deref().unwrap_or(&saved.id);
-        let done = match known.iter().find(|view| is_same(view, saved)) {
+        // Of two that run the same, each is one of those that there are.
+        let place = known.iter().position(|view| is_same(view, saved));
+        let done = match place.map(|place| known.swap_remove(place)) {
             Some(view) => {
                 if view.id != saved.id {
                     ids.insert(saved.id.clone(), view.id.clone());
                 }
-                start_again(context, view, saved)
+                start_again(context, &view, saved)
             }
             None if saved.wanted => spawn(context, session, saved).map(|id| {
                 let words = format!("spawned process {title} as {id}");
@@ -149,17 +172,9 @@ fn restore_processes(
     Ok(ids)
 }
 
-/// Numbers may have been given anew by a journal that was begun anew, names are the user's own.
 fn is_same(view: &ProcessView, saved: &SavedProcess) -> bool {
-    match &saved.name {
-        Some(_) => view.name == saved.name,
-        None => {
-            view.name.is_none()
-                && view.id == saved.id
-                && view.command == saved.command
-                && view.argv == saved.argv
-        }
-    }
+    let argv = view.argv.as_deref();
+    saved.is_same(view.name.as_deref(), view.command.as_deref(), argv, &view.cwd)
 }
 
 /// What was done, if anything was.
@@ -225,7 +240,7 @@ fn restore_panes(
         if let Shown::Task(id) = &mut pane.shown {
             if let Some(new) = ids.get(id) {
                 id.clone_from(new);
-            } else if !is_known(context, id)? {
+            } else if !is_known(context, id, &session.workspace)? {
                 Context::warn(&format!(
                     "{} is no longer known: a shell takes its place",
                     name_of(id)
@@ -273,12 +288,14 @@ fn name_of(id: &str) -> String {
     format!("{} {id}", crate::cli::process_text::noun(id))
 }
 
-fn is_known(context: &Context, id: &str) -> Result<bool, Failure> {
+/// One of the same number may be another workspace's, if the journal was begun anew.
+fn is_known(context: &Context, id: &str, workspace: &str) -> Result<bool, Failure> {
     match context
         .connect()?
         .ask(&Message::Show(OneTask { id: id.to_owned() }))
     {
-        Ok(_) => Ok(true),
+        Ok(Answer::Task(view)) => Ok(view.workspace == workspace),
+        Ok(other) => Err(Failure::unexpected_answer(&other)),
         Err(ClientError::Refused(refusal))
             if matches!(refusal.code, ErrorCode::UnknownTask | ErrorCode::NotFound) =>
         {

@@ -95,7 +95,11 @@ fn process_words(process: &SavedProcess) -> String {
         (Some(command), _) => command.clone(),
         (None, argv) => quoted(argv.as_deref().unwrap_or_default()),
     };
-    let rests = if process.wanted { "" } else { " (stopped)" };
+    let rests = match (process.wanted, process.unknown) {
+        (_, true) => " (not there any more)",
+        (false, false) => " (stopped)",
+        (true, false) => "",
+    };
     visible(&format!("{}{name}{rests}: {command}", process.id))
 }
 

@@ -58,7 +58,7 @@ impl At {
 /// A folder that is gone is replaced by `folder`, or by the home folder if that is gone, too, with a warning.
 ///
 /// # Errors
-/// If WezTerm does not do it. Tabs that were opened before stay, and are known; of the one that failed there is nothing.
+/// If WezTerm does not do it. All other tabs are opened and known; of the one that failed there is nothing.
 pub(crate) fn open_tabs(
     context: &Context,
     workspace: &str,
@@ -71,6 +71,7 @@ pub(crate) fn open_tabs(
     let places = places(&desk, &viewers, workspace, tabs);
     let mut opened = Opened::default();
     let mut gone = BTreeSet::new();
+    let mut failure = None;
     for (tab, places) in tabs.iter().zip(places) {
         let missing: Vec<usize> = (0..places.len())
             .filter(|place| !places[*place].is_there())
@@ -97,14 +98,31 @@ pub(crate) fn open_tabs(
             opening.rest_of_tab(tab, &places, panes)
         };
         desk.book.save()?;
-        result?;
-        opened.new += missing.len();
+        match result {
+            Ok(()) => opened.new += missing.len(),
+            // No other tab would fare better.
+            Err(error @ (WeztermError::NotRunning | WeztermError::Timeout { .. })) => {
+                return Err(error.into())
+            }
+            Err(error) => {
+                failure.get_or_insert(error);
+                continue;
+            }
+        }
         if viewers.panes().is_empty() {
             // The first window of this server has just been made: the next tab belongs into it.
             viewers = desk.look(&wezterm)?;
         }
     }
-    Ok(opened)
+    match failure {
+        None => Ok(opened),
+        Some(error) if tabs.len() == 1 => Err(error.into()),
+        Some(error) => {
+            let failure = Failure::from(error);
+            let message = format!("a tab could not be opened: {failure}; the others are open");
+            Err(Failure::refused(message).hint("make the window larger, or close panes, and call it again"))
+        }
+    }
 }
 
 /// The folder that a pane is opened in. One that is gone is said once, and added to those.

@@ -14,6 +14,8 @@ pub(super) struct Look {
     known: Vec<Assignment>,
     /// `None` if nothing can be said: a command is opening panes, or nobody could be asked.
     listings: Option<Vec<Listing>>,
+    /// Why nobody could.
+    blind: Option<String>,
     host: String,
 }
 
@@ -24,6 +26,7 @@ impl Look {
         let mut look = Self {
             known: Vec::new(),
             listings: None,
+            blind: None,
             host: uname.nodename().to_string_lossy().into_owned(),
         };
         if is_busy(data) {
@@ -32,7 +35,7 @@ impl Look {
         match known_panes(data) {
             Ok(known) => look.known = known,
             Err(error) => {
-                tracing::debug!(%error, "the panes are not known");
+                look.blind = Some(error.to_string());
                 return look;
             }
         }
@@ -45,9 +48,14 @@ impl Look {
         }
         match listings(servers) {
             Ok(listings) => look.listings = Some(listings),
-            Err(error) => tracing::debug!(%error, "WezTerm cannot be asked for its panes"),
+            Err(error) => look.blind = Some(error.to_string()),
         }
         look
+    }
+
+    /// Why WezTerm could not be asked.
+    pub(super) fn blind(&self) -> Option<&str> {
+        self.blind.as_deref()
     }
 
     /// Ids of tasks and processes that viewers show.
@@ -71,14 +79,24 @@ impl Look {
         );
         let saved = tabs.into_iter().map(|open| SavedTab {
             plan: open.plan,
+            server_started: started(&open.server),
             server: open.server,
             tab: open.tab,
         });
         Some(Seen {
             tabs: saved.collect(),
-            answered: listings.iter().map(|(server, _)| server.clone()).collect(),
+            answered: listings
+                .iter()
+                .map(|(server, _)| (server.clone(), started(server)))
+                .collect(),
         })
     }
+}
+
+/// When a server was started, in the kernel's own unit; 0 where that cannot be told.
+fn started(server: &Server) -> u64 {
+    let status = i32::try_from(server.pid).ok().and_then(crate::platform::status);
+    status.map_or(0, |status| status.started)
 }
 
 /// The panes of each server that answers. One that hangs is as good as gone: what it had is remembered.

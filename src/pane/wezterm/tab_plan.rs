@@ -75,7 +75,7 @@ pub fn tabs_of_workspace(
                 let is_it = |known: &&Assignment| known.pane == pane.pane_id && known.server() == *server;
                 known.iter().find(is_it)
             };
-            let is_ours = tab.iter().filter_map(|pane| assigned(pane)).any(belongs);
+            let is_ours = tab.iter().filter_map(assigned).any(belongs);
             if is_ours {
                 let seen = OpenTab::new(
                     server,
@@ -142,11 +142,22 @@ impl OpenTab {
     }
 }
 
+/// Whether two listings may be of one tab: where both know what a pane shows, they know the same.
+fn agree(one: &TabPlan, other: &TabPlan) -> bool {
+    let mut panes = one.panes.iter().zip(&other.panes);
+    panes.all(|(one, other)| {
+        one.shown == other.shown || [&one.shown, &other.shown].contains(&&Shown::Shell(None))
+    })
+}
+
 /// A tab of a mux server is shown by each GUI that is connected to it, under other numbers: its viewers are known by those
 /// of the mux server, and shells by those of the GUI in which they were made. It is one tab all the same.
 fn merge(tabs: &mut Vec<OpenTab>, seen: OpenTab) {
     let is_same = |other: &&mut OpenTab| {
-        other.server != seen.server && other.plan.title == seen.plan.title && other.places == seen.places
+        other.server != seen.server
+            && other.plan.title == seen.plan.title
+            && other.places == seen.places
+            && agree(&other.plan, &seen.plan)
     };
     let Some(same) = tabs.iter_mut().find(is_same) else {
         tabs.push(seen);

@@ -2,7 +2,7 @@
 //!
 //! The daemon finds out whether it may divide its own group ([`Means::enter`]), and moves into a leaf of it, since the
 //! kernel lets no process stay in a group that hands controllers on. Each attempt with such a limit gets a group beside
-//! that leaf ([`AttemptGroup`]), which its shim makes, its worker enters before it becomes the program, and the shim
+//! that leaf (`AttemptGroup`), which its shim makes, its worker enters before it becomes the program, and the shim
 //! removes. It imports nothing of this program, and is nothing but small files.
 
 mod attempt;

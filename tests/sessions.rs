@@ -224,7 +224,7 @@ fn a_workspace_is_built_up_again_after_everything_was_killed() {
     assert_eq!(screen.home.task(&id).workspace, "api");
     // Once more: all is there.
     let again = said_in(&screen, &socket, &["session", "restore", "api"]);
-    assert_eq!(again, "opened no pane; 3 were there\n");
+    assert_eq!(again, "opened no pane; 3 were there already\n");
     assert_eq!(tabs(&look(&screen)), tabs(&saved));
 }
 

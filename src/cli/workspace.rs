@@ -1,7 +1,7 @@
 //! `workspace`: places of work with a folder, an environment and limits of their own.
 
-mod open;
-pub(crate) mod panes;
+pub(crate) mod open;
+mod panes;
 
 use std::io::{self, IsTerminal as _};
 

@@ -3,13 +3,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
 
 use rustix::fs::{flock, FlockOperation};
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::workspace::panes::{open_tabs, Opened};
+use crate::cli::workspace::open::open_and_tell;
 use crate::cli::{queue, screen};
 use crate::client::ClientError;
 use crate::config::ensure_private_dir;
@@ -253,25 +252,7 @@ fn restore_panes(
         screen::note(&format!("workspace {} had no panes open", session.workspace));
         return Ok(());
     }
-    let folder = workspace.settings.folder.as_deref().map(Path::new);
-    let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
-    let folder = folder.map_or_else(home, Path::to_owned);
-    let opened = open_tabs(context, &session.workspace, &tabs, &folder)?;
-    screen::note(&opened_words(opened));
-    Ok(())
-}
-
-fn opened_words(opened: Opened) -> String {
-    let new = match opened.new {
-        0 => "opened no pane".to_owned(),
-        1 => "opened 1 pane".to_owned(),
-        count => format!("opened {count} panes"),
-    };
-    match opened.there {
-        0 => new,
-        1 => format!("{new}; 1 was there"),
-        count => format!("{new}; {count} were there"),
-    }
+    open_and_tell(context, workspace, &tabs)
 }
 
 fn tab_of(id: &str) -> TabPlan {

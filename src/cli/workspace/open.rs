@@ -17,7 +17,16 @@ pub(super) fn open(context: &Context, view: &WorkspaceView) -> Result<(), Failur
         return Err(Failure::refused(format!("workspace {} has no panes", view.name))
             .hint("panes come from the template that a workspace is created from, see docs/workspaces.md"));
     }
-    let opened = open_tabs(context, &view.name, &tabs, &folder(view))?;
+    open_and_tell(context, view, &tabs)
+}
+
+/// Opens what is not open of these tabs of a workspace, and says how much that was.
+pub(in crate::cli) fn open_and_tell(
+    context: &Context,
+    view: &WorkspaceView,
+    tabs: &[TabPlan],
+) -> Result<(), Failure> {
+    let opened = open_tabs(context, &view.name, tabs, &folder(view))?;
     screen::note(&words(opened));
     Ok(())
 }

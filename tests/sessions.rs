@@ -335,6 +335,39 @@ fn a_tab_that_its_user_closes_is_forgotten() {
 }
 
 #[test]
+fn a_tab_whose_task_is_gone_is_not_opened() {
+    let mut screen = stage();
+    let wezterm_server = screen.server.take();
+    let _daemon = daemon(&screen);
+    screen.ok(&["workspace", "create", "api", "--folder", "api"]);
+    for id in ["a", "b"] {
+        screen.ok(&[
+            "queue",
+            "--workspace",
+            "api",
+            "--id",
+            id,
+            "--pane",
+            "new",
+            "--shell",
+            "true",
+        ]);
+    }
+    screen.home.wait_idle();
+    assert_eq!(tabs(&look(&screen)), [["a"], ["b"]]);
+    drop(wezterm_server);
+    screen.home.ok(["clean", "a"]);
+    let (_wezterm_server, socket) = another_wezterm(&screen);
+    let restored = said_in(&screen, &socket, &["session", "restore", "api"]);
+    assert_eq!(restored, "warning: task a is no longer known\nopened 1 pane\n");
+    let again = said_in(&screen, &socket, &["session", "restore", "api"]);
+    assert!(
+        again.ends_with("opened no pane; 1 was there already\n"),
+        "{again}"
+    );
+}
+
+#[test]
 fn panes_are_saved_without_any_other_change() {
     let screen = stage();
     let _daemon = daemon(&screen);

@@ -190,21 +190,8 @@ impl CreateArgs {
             settings.folder = Some(queue::working_folder(None)?);
         }
         let create = WorkspaceCreate {
-            name: self.name,
-            template: self.template,
             variables,
-            folder: settings.folder,
-            env: settings.env,
-            worker: settings.worker,
-            max_parallel: settings.max_parallel,
-            rate: settings.rate,
-            memory_bytes: settings.memory_bytes,
-            budget_usd: settings.budget_usd,
-            weight: settings.weight,
-            priority_offset: settings.priority_offset,
-            sandbox: settings.sandbox,
-            allow_agents: settings.allow_agents,
-            worktree: settings.worktree,
+            ..WorkspaceCreate::new(self.name, self.template, settings)
         };
         let view = shown(context, &Message::WorkspaceCreate(Box::new(create)))?;
         let place = view

@@ -178,6 +178,28 @@ pub struct WorkspaceCreate {
 }
 
 impl WorkspaceCreate {
+    /// A workspace with these values.
+    #[must_use]
+    pub fn new(name: String, template: String, settings: WorkspaceSettings) -> Self {
+        Self {
+            name,
+            template,
+            variables: BTreeMap::new(),
+            folder: settings.folder,
+            env: settings.env,
+            worker: settings.worker,
+            max_parallel: settings.max_parallel,
+            rate: settings.rate,
+            memory_bytes: settings.memory_bytes,
+            budget_usd: settings.budget_usd,
+            weight: settings.weight,
+            priority_offset: settings.priority_offset,
+            sandbox: settings.sandbox,
+            allow_agents: settings.allow_agents,
+            worktree: settings.worktree,
+        }
+    }
+
     /// Its values.
     #[must_use]
     pub fn settings(&self) -> WorkspaceSettings {

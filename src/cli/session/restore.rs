@@ -34,21 +34,13 @@ pub(super) struct RestoreArgs {
 
 impl RestoreArgs {
     pub(super) fn run(self, context: &Context) -> Result<Exit, Failure> {
-        restore(context, &self.name, !self.no_processes, !self.no_panes)
+        let session = session_of(context, &self.name)?;
+        build_up(context, &session, !self.no_processes, !self.no_panes)
     }
 }
 
-/// Restores a workspace: its processes and its panes, as far as they are wanted.
-pub(in crate::cli) fn restore(
-    context: &Context,
-    name: &str,
-    processes: bool,
-    panes: bool,
-) -> Result<Exit, Failure> {
-    build_up(context, &session_of(context, name)?, processes, panes)
-}
-
-/// The same from a session that has been read: as soon as its workspace is there again, the daemon saves another one.
+/// Restores a workspace from a session that has been read, as far as it is wanted: as soon as the workspace is there again, the
+/// daemon saves another session.
 pub(in crate::cli) fn build_up(
     context: &Context,
     session: &Session,
@@ -96,24 +88,8 @@ pub(in crate::cli) fn workspace_of(context: &Context, session: &Session) -> Resu
         Err(error) => return Err(error.into()),
     }
     // Its template would queue its tasks once more.
-    let settings = session.settings.clone();
-    let create = WorkspaceCreate {
-        name: session.workspace.clone(),
-        template: "default".to_owned(),
-        variables: std::collections::BTreeMap::new(),
-        folder: settings.folder,
-        env: settings.env,
-        worker: settings.worker,
-        max_parallel: settings.max_parallel,
-        rate: settings.rate,
-        memory_bytes: settings.memory_bytes,
-        budget_usd: settings.budget_usd,
-        weight: settings.weight,
-        priority_offset: settings.priority_offset,
-        sandbox: settings.sandbox,
-        allow_agents: settings.allow_agents,
-        worktree: settings.worktree,
-    };
+    let (name, template) = (session.workspace.clone(), "default".to_owned());
+    let create = WorkspaceCreate::new(name, template, session.settings.clone());
     match context.ask(&Message::WorkspaceCreate(Box::new(create)))? {
         Answer::Workspace(view) => {
             screen::note(&format!("created workspace {} again", view.name));
@@ -235,24 +211,41 @@ fn restore_panes(
         .map(|id| tab_of(id))
         .collect();
     tabs.extend(others);
-    for pane in tabs.iter_mut().flat_map(|tab| &mut tab.panes) {
-        if let Shown::Task(id) = &mut pane.shown {
-            if let Some(new) = ids.get(id) {
-                id.clone_from(new);
-            } else if !is_known(context, id, &session.workspace)? {
-                Context::warn(&format!(
-                    "{} is no longer known: a shell takes its place",
-                    name_of(id)
-                ));
-                pane.shown = Shown::Shell(None);
-            }
+    let mut openable = Vec::new();
+    for mut tab in tabs {
+        let mut has_any = false;
+        for pane in &mut tab.panes {
+            has_any |= is_there(context, session, ids, pane)?;
         }
+        // Of one whose viewers have all lost their tasks, nothing is left to be shown.
+        openable.extend(has_any.then_some(tab));
     }
+    let tabs = openable;
     if tabs.is_empty() {
-        screen::note(&format!("workspace {} had no panes open", session.workspace));
+        screen::note(&format!("workspace {} has no panes to open", session.workspace));
         return Ok(());
     }
     open_and_tell(context, workspace, &tabs)
+}
+
+/// Whether there is still something to show in a pane. A task that is gone has a shell in its place, if its tab has other panes.
+fn is_there(
+    context: &Context,
+    session: &Session,
+    ids: &HashMap<String, String>,
+    pane: &mut PanePlan,
+) -> Result<bool, Failure> {
+    let Shown::Task(id) = &mut pane.shown else {
+        return Ok(true);
+    };
+    if let Some(new) = ids.get(id) {
+        id.clone_from(new);
+    } else if !is_known(context, id, &session.workspace)? {
+        Context::warn(&format!("{} is no longer known", name_of(id)));
+        pane.shown = Shown::Shell(None);
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 fn tab_of(id: &str) -> TabPlan {

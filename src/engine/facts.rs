@@ -13,16 +13,7 @@ pub(super) fn change(store: &mut Store, at: Tick, key: TaskKey, change: &Change)
             store.report(key, None);
             store.mark_active(key);
             if let Some(entry) = store.get_mut(key) {
-                entry.attempts.push(AttemptImage {
-                    attempt: *attempt,
-                    started_at: at,
-                    ended_at: None,
-                    outcome: None,
-                    message: None,
-                    exit: None,
-                    session: None,
-                    claude: None,
-                });
+                entry.attempts.push(AttemptImage::started(*attempt, at));
             }
         }
         Change::Ended { .. } => {

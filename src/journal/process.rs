@@ -37,17 +37,8 @@ impl ProcessImage {
         } else {
             ProcessState::Running
         };
-        standing.runs.push(AttemptImage {
-            attempt: newest_run,
-            // When that was, nobody knows any more: what it has time for is counted from now on.
-            started_at: now,
-            ended_at: None,
-            outcome: None,
-            message: None,
-            exit: None,
-            session: None,
-            claude: None,
-        });
+        // When it was started, nobody knows any more: what it has time for is counted from now on.
+        standing.runs.push(AttemptImage::started(newest_run, now));
     }
 }
 

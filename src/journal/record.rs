@@ -331,6 +331,23 @@ pub struct AttemptImage {
     pub claude: Option<Box<ClaudeFacts>>,
 }
 
+impl AttemptImage {
+    /// One that has been started, of which nothing else is known yet.
+    #[must_use]
+    pub fn started(attempt: u32, started_at: Tick) -> Self {
+        Self {
+            attempt,
+            started_at,
+            ended_at: None,
+            outcome: None,
+            message: None,
+            exit: None,
+            session: None,
+            claude: None,
+        }
+    }
+}
+
 /// What an attempt of a Claude worker left behind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -101,16 +101,7 @@ impl Engine {
             standing.why = None;
             let surplus = (standing.runs.len() + 1).saturating_sub(RUNS_KEPT);
             standing.runs.drain(..surplus);
-            standing.runs.push(AttemptImage {
-                attempt: run,
-                started_at: now,
-                ended_at: None,
-                outcome: None,
-                message: None,
-                exit: None,
-                session: None,
-                claude: None,
-            });
+            standing.runs.push(AttemptImage::started(run, now));
         });
         batch.runs.extend(self.run_of(number));
     }
